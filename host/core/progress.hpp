@@ -1,0 +1,33 @@
+#pragma once
+// How long work tells its caller how far it is. The library never prints: the command line draws.
+
+#include <string>
+#include <string_view>
+
+#include "host/core/matrix.hpp"
+
+namespace melgrad {
+
+// Calls may come from any thread, one at a time.
+class Progress {
+ public:
+  virtual ~Progress() = default;
+  // A stage begins: "features", with so many steps to do (0: unknown).
+  virtual void begin(std::string_view stage, Index n_steps) = 0;
+  // `done` steps of the stage are done; `note` says how it goes ("312 clips/s").
+  virtual void update(Index done, std::string_view note) = 0;
+  virtual void end() = 0;
+  // Something the user should know and that does not stop the work.
+  virtual void warn(std::string_view message) = 0;
+};
+
+// For callers that do not care.
+class NoProgress final : public Progress {
+ public:
+  void begin(std::string_view, Index) override {}
+  void update(Index, std::string_view) override {}
+  void end() override {}
+  void warn(std::string_view) override {}
+};
+
+}  // namespace melgrad
