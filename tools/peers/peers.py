@@ -1,0 +1,183 @@
+"""The same work as melgrad's, done by the libraries that people use for it, timed in one process and one thread.
+
+usage: python peers.py PEER REQUEST.json        (normally started by `melgrad bench --peers PYTHON`)
+PEER      librosa | torch-features | scikit-learn | scikit-learn-float32 | torch-training
+REQUEST   {"clips": [WAV, ..], "repeats": 3}                                         for features
+          {"features": X.f32, "labels": Y.i32, "n_rows": .., "n_features": .., "epochs": .., "repeats": 1, "mlp": {..}}
+prints    {"peer": .., "version": .., "cpu_seconds": [..], "values": [..]}  one entry a repeat: seconds of CPU of all
+          the work of the request; `values` let the caller see that the same thing was computed (the mean of each
+          feature over the clips; the last loss).  {"peer": .., "missing": reason} where a library is not installed.
+"""
+import json
+import os
+import sys
+import time
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"
+for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):  # they choose slower kernels on new processors
+    os.environ.pop(name, None)
+
+
+def timed(work, repeats):
+    """CPU seconds of each of `repeats` calls after one that warms up caches and compilers, and the last result."""
+    result = work()
+    seconds = []
+    for _ in range(repeats):
+        begin = time.process_time()
+        result = work()
+        seconds.append(time.process_time() - begin)
+    return seconds, result
+
+
+def read_mono(path):
+    import soundfile
+    samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return samples.mean(axis=1), sample_rate
+
+
+def librosa_features(request):
+    """The notebook's 180 features, as the notebook computes them."""
+    import librosa
+    import numpy as np
+
+    def clip_features(path):
+        samples, sample_rate = read_mono(path)
+        magnitude = np.abs(librosa.stft(samples))
+        chroma = librosa.feature.chroma_stft(S=magnitude, sr=sample_rate).mean(axis=1)
+        mel = librosa.feature.melspectrogram(y=samples, sr=sample_rate, n_mels=128, fmax=8000).mean(axis=1)
+        mfcc = librosa.feature.mfcc(y=samples, sr=sample_rate, n_mfcc=40).mean(axis=1)
+        return np.hstack((chroma, mel, mfcc))
+
+    seconds, rows = timed(lambda: [clip_features(path) for path in request["clips"]], request["repeats"])
+    return librosa.__version__, seconds, np.mean(rows, axis=0).tolist()
+
+
+def torch_features(request):
+    """The same 180 features with one STFT for all three descriptors, banks made once, librosa's tuning estimate
+    vectorised over the bins that can hold a peak: the fastest arrangement of torch's own operations we know."""
+    import librosa
+    import numpy as np
+    import scipy.fft
+    import torch
+    torch.set_num_threads(1)
+    tables = {}
+
+    def tables_for(sample_rate):
+        if sample_rate not in tables:
+            tables[sample_rate] = {
+                "mel": torch.from_numpy(librosa.filters.mel(sr=sample_rate, n_fft=2048, n_mels=128, fmax=8000)),
+                "mfcc": torch.from_numpy(librosa.filters.mel(sr=sample_rate, n_fft=2048, n_mels=128)),
+                "bins": [k for k in range(1, 1024) if 150 <= k * sample_rate / 2048 < min(4000, sample_rate / 2)],
+                "chroma": {}}
+        return tables[sample_rate]
+
+    window = torch.hann_window(2048)
+    dct = torch.from_numpy(scipy.fft.dct(np.eye(128), axis=0, norm="ortho")[:40].astype(np.float32))
+
+    def tuning(magnitude, sample_rate, bins):
+        low, high = bins[0], bins[-1] + 1
+        left, mid, right = (magnitude[low + shift:high + shift] for shift in (-1, 0, 1))
+        threshold = 0.1 * magnitude.amax(dim=0, keepdim=True)
+        frequency, frame = torch.nonzero((mid > threshold) & (mid > left) & (mid >= right), as_tuple=True)
+        if len(frequency) == 0:
+            return 0.0
+        a, b, c = left[frequency, frame], mid[frequency, frame], right[frequency, frame]
+        curve, slope = c + a - 2 * b, (c - a) / 2
+        shift = torch.where(slope.abs() >= curve.abs(), torch.zeros(()), -slope / curve)
+        peak = b + 0.5 * slope * shift
+        pitch = (frequency + low + shift) * (sample_rate / 2048)
+        pitch = pitch[peak >= np.median(peak.numpy())].numpy()
+        return librosa.pitch_tuning(pitch)
+
+    def clip_features(path):
+        samples, sample_rate = read_mono(path)
+        t = tables_for(sample_rate)
+        spectrum = torch.stft(torch.from_numpy(samples), 2048, 512, window=window, center=True, pad_mode="constant",
+                              return_complex=True)
+        power = torch.view_as_real(spectrum).square().sum(-1)
+        magnitude = power.sqrt()
+        offset = tuning(magnitude, sample_rate, t["bins"])
+        if offset not in t["chroma"]:
+            t["chroma"][offset] = torch.from_numpy(librosa.filters.chroma(sr=sample_rate, n_fft=2048, tuning=offset))
+        chroma = t["chroma"][offset] @ magnitude
+        peak = chroma.amax(dim=0, keepdim=True)
+        chroma = (chroma / torch.where(peak < 1.17549435e-38, torch.ones(()), peak)).mean(dim=1)
+        mel = t["mel"] @ power.mean(dim=1)
+        decibel = 10 * torch.log10(torch.clamp(t["mfcc"] @ power, min=1e-10))
+        mfcc = dct @ torch.maximum(decibel, decibel.max() - 80).mean(dim=1)
+        return torch.cat((chroma, mel, mfcc)).numpy()
+
+    with torch.inference_mode():
+        seconds, rows = timed(lambda: [clip_features(path) for path in request["clips"]], request["repeats"])
+    return torch.__version__, seconds, np.mean(rows, axis=0).tolist()
+
+
+def training_data(request, dtype):
+    import numpy as np
+    features = np.fromfile(request["features"], np.float32).reshape(request["n_rows"], request["n_features"])
+    return features.astype(dtype), np.fromfile(request["labels"], np.int32)
+
+
+def sklearn_training(request, dtype):
+    """Exactly `epochs` epochs of MLPClassifier: its stopping rule is switched off."""
+    import warnings
+    import sklearn
+    from sklearn.neural_network import MLPClassifier
+    warnings.simplefilter("ignore")  # "maximum iterations reached" is what we ask for
+    features, labels = training_data(request, dtype)
+    options = dict(request["mlp"], max_iter=request["epochs"], n_iter_no_change=request["epochs"] + 1, tol=0.0)
+    seconds, model = timed(lambda: MLPClassifier(**options).fit(features, labels), request["repeats"])
+    return sklearn.__version__, seconds, [float(model.loss_)]
+
+
+def torch_training(request):
+    """The same model, loss, batches and Adam in PyTorch, data resident, one gather an epoch."""
+    import torch
+    torch.set_num_threads(1)
+    features, labels = training_data(request, "float32")
+    features, labels, mlp = torch.from_numpy(features), torch.from_numpy(labels).long(), request["mlp"]
+    activation = {"logistic": torch.nn.Sigmoid, "tanh": torch.nn.Tanh, "relu": torch.nn.ReLU,
+                  "identity": torch.nn.Identity}[mlp["activation"]]
+
+    def fit():
+        torch.manual_seed(mlp["random_state"])
+        sizes = [features.shape[1], *mlp["hidden_layer_sizes"], int(labels.max()) + 1]
+        layers = []
+        for i in range(len(sizes) - 1):
+            layers += [torch.nn.Linear(sizes[i], sizes[i + 1]), activation()]
+        model = torch.nn.Sequential(*layers[:-1])
+        weights = [p for p in model.parameters() if p.dim() == 2]
+        optimiser = torch.optim.Adam(model.parameters(), lr=mlp["learning_rate_init"])
+        loss_of = torch.nn.CrossEntropyLoss()
+        for _ in range(request["epochs"]):
+            order = torch.randperm(len(labels))
+            x, y, total = features[order], labels[order], 0.0
+            for begin in range(0, len(y), mlp["batch_size"]):
+                rows = y[begin:begin + mlp["batch_size"]]
+                penalty = sum((w * w).sum() for w in weights) * (0.5 * mlp["alpha"] / len(rows))
+                loss = loss_of(model(x[begin:begin + mlp["batch_size"]]), rows) + penalty
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                optimiser.step()
+                total += float(loss.detach()) * len(rows)
+        return total / len(labels)
+
+    seconds, loss = timed(fit, request["repeats"])
+    return torch.__version__, seconds, [loss]
+
+
+PEERS = {"librosa": librosa_features, "torch-features": torch_features,
+         "scikit-learn": lambda request: sklearn_training(request, "float64"),
+         "scikit-learn-float32": lambda request: sklearn_training(request, "float32"),
+         "torch-training": torch_training}
+
+if __name__ == "__main__":
+    peer = sys.argv[1]
+    with open(sys.argv[2], encoding="utf-8") as file:
+        request = json.load(file)
+    try:
+        version, seconds, values = PEERS[peer](request)
+        print(json.dumps({"peer": peer, "version": version, "cpu_seconds": seconds, "values": values}))
+    except ImportError as error:
+        print(json.dumps({"peer": peer, "missing": str(error)}))
