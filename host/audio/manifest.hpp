@@ -21,6 +21,7 @@ struct Clip {
 struct Refusal {
   std::string path;
   std::string reason;
+  bool operator==(const Refusal&) const = default;
 };
 
 // The clips of a data set in the order of their paths, and the files that were refused because no label could

@@ -11,23 +11,24 @@ namespace melgrad {
 
 // Row i of everything belongs to clips[i].
 struct Dataset {
-  Matrix<float> features;                // [n_rows, n_features]
-  std::vector<int> labels;               // [n_rows], index into label_names
-  std::vector<int> groups;               // [n_rows], index into group_names
-  std::vector<int> audio;                // [n_rows], equal for clips whose audio is identical
+  FeatureSpec spec;                // of the features
+  Matrix<float> features;          // [n_rows, n_features]
+  std::vector<int> labels;         // [n_rows], index into label_names
+  std::vector<int> groups;         // [n_rows], index into group_names; -1 where none is known
+  std::vector<int> audio;          // [n_rows], index into audio_hash: equal where the audio is identical
+  std::vector<double> duration_s;  // [n_rows]
   std::vector<std::string> label_names;  // sorted
-  std::vector<std::string> group_names;  // sorted
+  std::vector<std::string> group_names;  // sorted, without the empty name
+  std::vector<std::string> audio_hash;   // in the order of first appearance
   std::vector<Clip> clips;               // [n_rows]
+  std::vector<Refusal> refused;          // rows of the table that were refused
+
+  Index n_rows() const { return features.rows; }
+  int n_classes() const { return static_cast<int>(label_names.size()); }
 };
 
-// Drops refused rows.
-Dataset make_dataset(const FeatureTable& table);
-
-// A division of rows into training and test rows.
-struct Split {
-  std::string name;  // "random 3", "speakers 01 07 12 20"
-  std::vector<int> train;
-  std::vector<int> test;
-};
+// Drops refused rows. Fewer usable labels than min_labels is an error that says what was found: 2 to learn
+// from, 1 to test on.
+Dataset make_dataset(const FeatureTable& table, int min_labels = 2);
 
 }  // namespace melgrad

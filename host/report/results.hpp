@@ -1,0 +1,71 @@
+#pragma once
+// results.json: everything that a run found out. results_schema.md documents every field.
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/cache/extraction.hpp"
+#include "host/core/json.hpp"
+#include "host/evaluation/protocols.hpp"
+
+namespace melgrad {
+
+// What was read.
+struct DatasetSummary {
+  std::string name;   // as the user gave it
+  Index n_clips = 0;  // refused ones too
+  std::vector<Refusal> refused;
+  std::vector<std::string> labels;
+  std::vector<Index> label_counts;  // [n_labels]
+  std::vector<std::string> groups;
+  std::vector<Index> group_counts;  // [n_groups]
+  Index n_duplicates = 0;           // clips whose audio another clip before them has, too
+  double audio_seconds = 0;         // of the clips that were not refused
+  bool operator==(const DatasetSummary&) const = default;
+};
+// `refused`: every file that was refused, those of the manifest and those of the extraction.
+DatasetSummary summarise(const std::string& name, const Dataset& dataset, std::vector<Refusal> refused);
+
+struct FeatureSummary {
+  std::string set;  // FeatureSpec::name
+  Index n_features = 0;
+  double seconds = 0;           // wall clock
+  double cpu_seconds = 0;       // of all threads
+  double clips_per_second = 0;  // that were not taken from the cache, per second of wall clock
+  double real_time_factor =
+      0;  // seconds of audio per second of wall clock, of clips not taken from the cache
+  Index cached_clips = 0;
+  bool operator==(const FeatureSummary&) const = default;
+};
+FeatureSummary summarise(const FeatureSpec& spec, const ExtractionReport& report);
+
+struct Results {
+  std::string version;             // of melgrad
+  std::string date;                // UTC, ISO 8601
+  std::string device;              // Engine::name
+  std::string device_description;  // Engine::description
+  std::string device_choice;       // why this device, where it was not named
+  Json options = Json::object();   // as the command line had them, with the defaults
+  std::int64_t random_state = 0;
+  DatasetSummary dataset;
+  std::optional<DatasetSummary> own;
+  FeatureSummary features;
+  std::vector<ProtocolResult> models;
+  bool operator==(const Results&) const = default;
+};
+
+// Now, in UTC, as "2025-01-31T12:00:00Z"; what the environment variable SOURCE_DATE_EPOCH says, if it is set.
+std::string utc_date();
+
+Json to_json(const Results& results);
+// Reads what to_json wrote; an error names the field that is missing or wrong.
+Results results_from_json(const Json& json);
+
+// Written to a temporary file beside it, flushed to the disk and renamed: `file` is whole or as it was
+// before.
+void write_results(const Results& results, const std::filesystem::path& file);
+Results read_results(const std::filesystem::path& file);
+
+}  // namespace melgrad
