@@ -112,6 +112,10 @@ struct DescriptorSpec {
   bool operator==(const DescriptorSpec&) const = default;
 };
 
+// Sample rates in Hz that features are computed at.
+inline constexpr int least_sample_rate = 1000;
+inline constexpr int greatest_sample_rate = 768000;
+
 struct FeatureSpec {
   std::string name;     // "notebook", or a name of the user's
   int sample_rate = 0;  // Hz to resample to; 0: each file's own
@@ -120,18 +124,28 @@ struct FeatureSpec {
   bool operator==(const FeatureSpec&) const = default;
 };
 
-// A named set ("notebook") or, if it ends in .json, a file in the format of to_json.
+// A named set ("notebook") or, if it ends in .json, a file in the format of to_json. Throws UsageError with
+// the file's name, the field and the value that is wrong.
 FeatureSpec feature_spec(const std::string& name_or_file);
 
 // {"name": .., "sample_rate": .., "stft": {..}, "descriptors": [{"kind": "mfcc", .., "functionals":
-// ["mean"]}, ..]}
+// ["mean"]}, ..]}. Canonical: equal specs have equal text.
 Json to_json(const FeatureSpec& spec);
+// Absent fields have their defaults. Throws UsageError for what check_feature_spec refuses, too.
 FeatureSpec feature_spec_from_json(const Json& json);
 
+// Throws UsageError where fields contradict each other or are outside their limits: win_length over n_fft,
+// n_mfcc over n_mels, fmin not below fmax, nothing to compute.
+void check_feature_spec(const FeatureSpec& spec);
+
+// Values in a frame: n_chroma, n_mels or n_mfcc.
+Index n_values(const DescriptorSpec& descriptor);
 Index n_features(const FeatureSpec& spec);
-// [n_features]: "mfcc_0_mean"
+// [n_descriptors]: "mfcc"; the second of a kind is "mfcc.2".
+std::vector<std::string> descriptor_names(const FeatureSpec& spec);
+// [n_features], each once: "mfcc_0_mean"
 std::vector<std::string> feature_names(const FeatureSpec& spec);
-// Where two specs differ, for messages: "hop_length 512 and 256"
+// Where two specs differ, for messages: "hop_length 512 and 256"; empty where they are equal.
 std::string difference(const FeatureSpec& a, const FeatureSpec& b);
 
 }  // namespace melgrad

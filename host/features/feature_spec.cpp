@@ -1,0 +1,264 @@
+#include "host/features/feature_spec.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <initializer_list>
+#include <iterator>
+#include <map>
+#include <utility>
+
+namespace melgrad {
+namespace {
+
+// n_fft 2048, hop 512, Hann, centred and padded with zeros: the defaults of StftSpec.
+FeatureSpec notebook_spec() {
+  FeatureSpec spec;
+  spec.name = "notebook";
+  MelSpectrogram mel;
+  mel.fmax = 8000;
+  Mfcc mfcc;
+  mfcc.n_mfcc = 40;
+  spec.descriptors = {{ChromaStft{}}, {mel}, {mfcc}};
+  return spec;
+}
+
+std::string kind_of(const DescriptorSpec& descriptor) {
+  return std::visit([](const auto& each) { return std::string(each.name); }, descriptor.descriptor);
+}
+
+// The fields of a specification; -0 is written as 0, since they are equal.
+template <class Spec>
+Json fields_to_json(Spec spec) {
+  for_each_field<Spec>([&](const auto& each) {
+    auto& value = spec.*each.member;
+    if constexpr (std::is_same_v<decltype(value), double&>) {
+      value += 0.0;
+    } else if constexpr (std::is_same_v<decltype(value), std::optional<double>&>) {
+      if (value) *value += 0.0;
+    }
+  });
+  return to_json_fields(spec);
+}
+
+Json to_json(const DescriptorSpec& descriptor) {
+  Json json = Json::object();
+  json["kind"] = kind_of(descriptor);
+  const Json fields =
+      std::visit([](const auto& each) { return fields_to_json(each); }, descriptor.descriptor);
+  json.update(fields);
+  json["functionals"] = detail::value_to_json(descriptor.functionals);
+  return json;
+}
+
+// Refuses members of an object that are not among `known`.
+void refuse_unknown_names(const Json& json, std::initializer_list<std::string_view> known) {
+  if (!json.is_object()) fail_usage("{} is not an object", json.dump());
+  for (const auto& item : json.items())
+    if (std::find(known.begin(), known.end(), item.key()) == known.end())
+      fail_usage("unknown name '{}'; known are: {}", item.key(), fmt::join(known, ", "));
+}
+
+// Reads the value of `name` where it is there, with the limits and messages of a Field.
+template <class T>
+void read(const Json& json, const char* name, T& value, double minimum = 0, double maximum = 0) {
+  const auto found = json.find(name);
+  if (found == json.end()) return;
+  with_context(name, [&] { detail::value_from_json(*found, minimum, maximum, value); });
+}
+
+DescriptorSpec descriptor_from_json(const Json& json) {
+  if (!json.is_object()) fail_usage("{} is not an object", json.dump());
+  std::string kind;
+  read(json, "kind", kind);
+  DescriptorSpec spec;
+  read(json, "functionals", spec.functionals);
+  Json fields = json;
+  fields.erase("kind");
+  fields.erase("functionals");
+
+  std::vector<std::string> kinds;
+  bool known = false;
+  const auto try_kind = [&](auto candidate) {
+    kinds.emplace_back(candidate.name);
+    if (kind != candidate.name) return;
+    known = true;
+    spec.descriptor = with_context(kind, [&] { return from_json_fields<decltype(candidate)>(fields); });
+  };
+  try_kind(ChromaStft{});
+  try_kind(MelSpectrogram{});
+  try_kind(Mfcc{});
+  if (!known) fail_usage("kind: '{}' is not one of: {}", kind, fmt::join(kinds, ", "));
+  return spec;
+}
+
+// The form of a specification only: fields that contradict each other are check_feature_spec's.
+FeatureSpec read_feature_spec(const Json& json) {
+  refuse_unknown_names(json, {"name", "sample_rate", "stft", "descriptors"});
+  FeatureSpec spec;
+  read(json, "name", spec.name);
+  read(json, "sample_rate", spec.sample_rate, 0, greatest_sample_rate);
+  if (json.contains("stft"))
+    spec.stft = with_context("stft", [&] { return from_json_fields<StftSpec>(json["stft"]); });
+  if (json.contains("descriptors")) {
+    const Json& descriptors = json["descriptors"];
+    if (!descriptors.is_array()) fail_usage("descriptors: {} is not a list", descriptors.dump());
+    for (std::size_t i = 0; i < descriptors.size(); ++i)
+      with_context(fmt::format("descriptors[{}]", i),
+                   [&] { spec.descriptors.push_back(descriptor_from_json(descriptors[i])); });
+  }
+  return spec;
+}
+
+void check_mel_range(double fmin, double fmax) {
+  if (fmax > 0 && fmin >= fmax) fail_usage("fmin: {} Hz is not below fmax, {} Hz", fmin, fmax);
+}
+
+void check_descriptor(const ChromaStft&) {}
+
+void check_descriptor(const MelSpectrogram& mel) {
+  check_mel_range(mel.fmin, mel.fmax);
+  if (mel.power != 1 && mel.power != 2) fail_usage("power: {} is neither 1 nor 2", mel.power);
+}
+
+void check_descriptor(const Mfcc& mfcc) {
+  check_mel_range(mfcc.fmin, mfcc.fmax);
+  if (mfcc.n_mfcc > mfcc.n_mels) fail_usage("n_mfcc: {} is over n_mels, {}", mfcc.n_mfcc, mfcc.n_mels);
+}
+
+void check_functionals(const std::vector<Functional>& functionals) {
+  if (functionals.empty())
+    fail_usage("functionals: the list is empty; known are: {}", enum_choices<Functional>());
+  for (std::size_t i = 0; i < functionals.size(); ++i)
+    if (std::count(functionals.begin(), functionals.end(), functionals[i]) > 1)
+      fail_usage("functionals: '{}' is there twice", to_name(functionals[i]));
+}
+
+FeatureSpec read_file(const std::string& file) {
+  errno = 0;
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) fail_usage("cannot be read: {}", std::strerror(errno));
+  const std::string text{std::istreambuf_iterator<char>(stream), {}};
+  if (stream.bad()) fail_usage("cannot be read: {}", std::strerror(errno));
+  Json json;
+  try {
+    json = Json::parse(text);
+  } catch (const Json::parse_error& error) {
+    fail_usage("not JSON: {}", error.what());
+  }
+  return feature_spec_from_json(json);
+}
+
+// Appends "prefix name A and B" for each member whose values differ.
+void compare_members(const Json& a, const Json& b, const std::string& prefix, std::vector<std::string>& out) {
+  for (const auto& item : a.items()) {
+    const Json& other = b.at(item.key());
+    if (item.value() != other)
+      out.push_back(fmt::format("{}{} {} and {}", prefix, item.key(), item.value().dump(), other.dump()));
+  }
+}
+
+}  // namespace
+
+FeatureSpec feature_spec(const std::string& name_or_file) {
+  if (name_or_file == "notebook") return notebook_spec();
+  if (name_or_file.ends_with(".json"))
+    return with_context(name_or_file, [&] { return read_file(name_or_file); });
+  fail_usage("'{}' is not a feature set; known are: notebook, or a file that ends in .json", name_or_file);
+}
+
+Json to_json(const FeatureSpec& spec) {
+  Json json = Json::object();
+  json["name"] = spec.name;
+  json["sample_rate"] = spec.sample_rate;
+  json["stft"] = fields_to_json(spec.stft);
+  json["descriptors"] = Json::array();
+  for (const auto& descriptor : spec.descriptors) json["descriptors"].push_back(to_json(descriptor));
+  return json;
+}
+
+FeatureSpec feature_spec_from_json(const Json& json) {
+  FeatureSpec spec = read_feature_spec(json);
+  check_feature_spec(spec);
+  return spec;
+}
+
+void check_feature_spec(const FeatureSpec& spec) {
+  read_feature_spec(to_json(spec));  // the limits of every field
+  if (spec.sample_rate != 0 && spec.sample_rate < least_sample_rate)
+    fail_usage("sample_rate: {} Hz is below {} Hz", spec.sample_rate, least_sample_rate);
+  const StftSpec& stft = spec.stft;
+  if (stft.win_length > stft.n_fft)
+    fail_usage("stft: win_length: {} is over n_fft, {}", stft.win_length, stft.n_fft);
+  if (spec.descriptors.empty()) fail_usage("descriptors: the list is empty, so there is nothing to compute");
+  for (std::size_t i = 0; i < spec.descriptors.size(); ++i) {
+    const DescriptorSpec& descriptor = spec.descriptors[i];
+    with_context(fmt::format("descriptors[{}]: {}", i, kind_of(descriptor)), [&] {
+      std::visit([](const auto& each) { check_descriptor(each); }, descriptor.descriptor);
+      check_functionals(descriptor.functionals);
+      for (std::size_t j = 0; j < i; ++j)
+        if (spec.descriptors[j].descriptor == descriptor.descriptor)
+          fail_usage("the same as descriptors[{}]", j);
+    });
+  }
+}
+
+Index n_values(const DescriptorSpec& descriptor) {
+  struct Count {
+    Index operator()(const ChromaStft& chroma) const { return chroma.n_chroma; }
+    Index operator()(const MelSpectrogram& mel) const { return mel.n_mels; }
+    Index operator()(const Mfcc& mfcc) const { return mfcc.n_mfcc; }
+  };
+  return std::visit(Count{}, descriptor.descriptor);
+}
+
+Index n_features(const FeatureSpec& spec) {
+  Index n = 0;
+  for (const auto& descriptor : spec.descriptors)
+    n += n_values(descriptor) * static_cast<Index>(descriptor.functionals.size());
+  return n;
+}
+
+std::vector<std::string> descriptor_names(const FeatureSpec& spec) {
+  std::map<std::string, int> n_seen;
+  std::vector<std::string> names;
+  for (const auto& descriptor : spec.descriptors) {
+    const std::string kind = kind_of(descriptor);
+    const int n = ++n_seen[kind];
+    names.push_back(n == 1 ? kind : fmt::format("{}.{}", kind, n));
+  }
+  return names;
+}
+
+std::vector<std::string> feature_names(const FeatureSpec& spec) {
+  const std::vector<std::string> descriptors = descriptor_names(spec);
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < descriptors.size(); ++i)
+    for (const Functional functional : spec.descriptors[i].functionals)
+      for (Index value = 0; value < n_values(spec.descriptors[i]); ++value)
+        names.push_back(fmt::format("{}_{}_{}", descriptors[i], value, to_name(functional)));
+  return names;
+}
+
+std::string difference(const FeatureSpec& a, const FeatureSpec& b) {
+  std::vector<std::string> differences;
+  Json json_a = to_json(a), json_b = to_json(b);
+  compare_members(json_a["stft"], json_b["stft"], "", differences);
+  const std::vector<std::string> names_a = descriptor_names(a), names_b = descriptor_names(b);
+  if (names_a != names_b) {
+    differences.push_back(
+        fmt::format("descriptors [{}] and [{}]", fmt::join(names_a, ", "), fmt::join(names_b, ", ")));
+  } else {
+    for (std::size_t i = 0; i < names_a.size(); ++i)
+      compare_members(json_a["descriptors"][i], json_b["descriptors"][i], names_a[i] + " ", differences);
+  }
+  for (Json* json : {&json_a, &json_b}) {
+    json->erase("stft");
+    json->erase("descriptors");
+  }
+  compare_members(json_a, json_b, "", differences);
+  return fmt::format("{}", fmt::join(differences, "; "));
+}
+
+}  // namespace melgrad
