@@ -3,30 +3,54 @@
 #include <hwy/highway.h>
 #include <hwy/targets.h>
 
+#include <array>
 #include <cstdint>
 #include <cstdlib>
-#include <string_view>
 
 #include "host/core/error.hpp"
 
 namespace melgrad {
+namespace {
+
+// Highway takes the best target that is left, and a better one has the lower bit: a choice disables every
+// target better than it. The baseline is whatever is worse than AVX2; on Arm, the best there is.
+struct Choice {
+  std::string_view name;
+  std::int64_t target;  // that the processor must have; 0: none in particular
+  std::int64_t better;
+};
+constexpr std::array choices = {Choice{"avx3", HWY_AVX3, HWY_AVX3 - 1},
+                                Choice{"avx2", HWY_AVX2, HWY_AVX2 - 1},
+                                Choice{"baseline", 0, 2 * HWY_AVX2 - 1}};
+
+bool is_available(const Choice& choice) {
+  return choice.target == 0 || (hwy::SupportedTargets() & choice.target) != 0;
+}
+
+}  // namespace
+
+void use_simd(std::string_view name) {
+  hwy::DisableTargets(0);  // also makes the next kernel choose anew
+  if (name.empty()) return;
+  for (const Choice& choice : choices) {
+    if (choice.name != name) continue;
+    if (!is_available(choice)) fail_usage("SIMD instruction set {}: this processor lacks it", name);
+    hwy::DisableTargets(choice.better);
+    return;
+  }
+  fail_usage("SIMD instruction set '{}': not one of avx3, avx2, baseline", name);
+}
 
 void choose_simd() {
-  const char* wanted = std::getenv("MELGRAD_SIMD");
-  if (wanted == nullptr || *wanted == '\0') return;
-  const std::string_view name = wanted;
-  // Highway takes the best target that is left: a better one has the lower bit.
-  std::int64_t best = 0;
-  if (name == "avx3")
-    best = HWY_AVX3;
-  else if (name == "avx2")
-    best = HWY_AVX2;
-  else if (name == "baseline")
-    best = HWY_STATIC_TARGET;
-  else
-    fail_usage("MELGRAD_SIMD={}: not one of avx3, avx2, baseline", name);
-  if ((hwy::SupportedTargets() & best) == 0) fail_usage("MELGRAD_SIMD={}: this processor lacks it", name);
-  hwy::DisableTargets(best - 1);
+  if (const char* wanted = std::getenv("MELGRAD_SIMD"))
+    with_context("MELGRAD_SIMD", [&] { use_simd(wanted); });
+}
+
+std::vector<std::string> available_simd() {
+  std::vector<std::string> names;
+  for (const Choice& choice : choices)
+    if (is_available(choice)) names.emplace_back(choice.name);
+  return names;
 }
 
 std::string simd_name() {

@@ -1,14 +1,23 @@
 #pragma once
 // Which instruction set the CPU engine uses. One binary holds AVX-512 ("avx3" in Highway's words), AVX2 and a
-// baseline (SSE2 on x86, NEON on Arm).
+// baseline (on x86 SSE2, or SSE4 and plain C++ where Highway is older than its SSE2; on Arm NEON).
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace melgrad {
 
 // Obeys MELGRAD_SIMD (avx3, avx2, baseline); throws UsageError if it is unknown or the processor lacks it.
 // Called before the first kernel; once per process is enough.
 void choose_simd();
+
+// Kernels made from now on run with the named instruction set, "" being the best there is; throws UsageError
+// as above. What was made before (an extractor, a stack) keeps the one it was made with.
+void use_simd(std::string_view name);
+
+// Those of avx3, avx2 and baseline that this processor has, best first.
+std::vector<std::string> available_simd();
 
 // "AVX-512", "AVX2", "SSE2", "NEON": what kernels run with now.
 std::string simd_name();
