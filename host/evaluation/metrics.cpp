@@ -1,0 +1,80 @@
+#include "host/evaluation/metrics.hpp"
+
+#include <cassert>
+#include <cmath>
+
+namespace melgrad {
+namespace {
+
+double ratio(Index numerator, Index denominator) {
+  return denominator == 0 ? 0.0 : static_cast<double>(numerator) / static_cast<double>(denominator);
+}
+
+}  // namespace
+
+Matrix<Index> confusion_matrix(std::span<const int> truth, std::span<const int> predicted, int n_classes) {
+  assert(truth.size() == predicted.size());
+  Matrix<Index> counts(n_classes, n_classes);
+  for (std::size_t i = 0; i < truth.size(); ++i) ++counts(truth[i], predicted[i]);
+  return counts;
+}
+
+Metrics metrics_of(const Matrix<Index>& confusion) {
+  const Index n_classes = confusion.rows;
+  Metrics metrics;
+  Index n_right = 0, n_seen = 0, n_true = 0;
+  double recall = 0;
+  for (Index label = 0; label < n_classes; ++label) {
+    ClassMetrics each;
+    for (Index other = 0; other < n_classes; ++other) {
+      each.support += confusion(label, other);
+      each.n_predicted += confusion(other, label);
+    }
+    const Index right = confusion(label, label);
+    each.precision = ratio(right, each.n_predicted);
+    each.recall = ratio(right, each.support);
+    each.f1 = ratio(2 * right, each.support + each.n_predicted);
+    metrics.n_test += each.support;
+    n_right += right;
+    n_true += each.support > 0;
+    n_seen += each.support > 0 || each.n_predicted > 0;
+    recall += each.recall;
+    metrics.macro_precision += each.precision;
+    metrics.macro_f1 += each.f1;
+    metrics.per_class.push_back(each);
+  }
+  metrics.accuracy = ratio(n_right, metrics.n_test);
+  if (n_true > 0) {
+    metrics.balanced_accuracy = recall / static_cast<double>(n_true);
+    metrics.macro_recall = recall / static_cast<double>(n_seen);
+    metrics.macro_precision /= static_cast<double>(n_seen);
+    metrics.macro_f1 /= static_cast<double>(n_seen);
+  }
+  return metrics;
+}
+
+Matrix<double> normalise_rows(const Matrix<Index>& confusion) {
+  Matrix<double> shares(confusion.rows, confusion.cols);
+  for (Index row = 0; row < confusion.rows; ++row) {
+    Index sum = 0;
+    for (const Index count : confusion.row(row)) sum += count;
+    for (Index col = 0; col < confusion.cols; ++col) shares(row, col) = ratio(confusion(row, col), sum);
+  }
+  return shares;
+}
+
+Spread spread_of(std::span<const double> values) {
+  Spread spread;
+  if (values.empty()) return spread;
+  const auto n = static_cast<double>(values.size());
+  for (const double value : values) spread.mean += value;
+  spread.mean /= n;
+  if (values.size() == 1) return spread;
+  double sum_of_squares = 0;
+  for (const double value : values) sum_of_squares += (value - spread.mean) * (value - spread.mean);
+  spread.std = std::sqrt(sum_of_squares / (n - 1));
+  spread.standard_error = spread.std / std::sqrt(n);
+  return spread;
+}
+
+}  // namespace melgrad
