@@ -1,0 +1,503 @@
+#include "host/cache/hdf5.hpp"
+
+#include <hdf5.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <new>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+namespace melgrad::hdf5 {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kSignature = "\x89HDF\r\n\x1a\n";
+constexpr hsize_t kChunkBytes = 256 * 1024;
+constexpr std::size_t kGrowth = 1024 * 1024;  // of a file image in memory, bytes
+constexpr hsize_t kHeapReference = 16;        // bytes that a variable-length string takes beside its text
+
+// HDF5 prints errors by itself unless told not to, thread by thread; plugins would be foreign code.
+void set_up_library() {
+  thread_local const bool done = [] {
+    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+    H5PLset_loading_state(0);
+    return true;
+  }();
+  (void)done;
+}
+
+// The description of HDF5's innermost error; clears its stack.
+std::string innermost_message() {
+  std::string message;
+  auto take_first = [](unsigned n, const H5E_error2_t* error, void* out) -> herr_t {
+    if (n == 0 && error->desc != nullptr) *static_cast<std::string*>(out) = error->desc;
+    return 0;
+  };
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_first, &message);
+  H5Eclear2(H5E_DEFAULT);
+  return message.empty() ? "unknown HDF5 error" : message;
+}
+
+// An identifier of HDF5's, closed by `close` when it goes.
+template <herr_t (*close)(hid_t)>
+class Id {
+ public:
+  Id() = default;
+  explicit Id(hid_t id) : id_(id) {}
+  Id(Id&& other) noexcept : id_(std::exchange(other.id_, H5I_INVALID_HID)) {}
+  Id& operator=(Id&& other) noexcept {
+    std::swap(id_, other.id_);
+    return *this;
+  }
+  ~Id() {
+    if (id_ >= 0) close(id_);
+  }
+  operator hid_t() const { return id_; }
+  hid_t release() { return std::exchange(id_, H5I_INVALID_HID); }
+
+ private:
+  hid_t id_ = H5I_INVALID_HID;
+};
+
+using FileId = Id<H5Fclose>;
+using DatasetId = Id<H5Dclose>;
+using SpaceId = Id<H5Sclose>;
+using TypeId = Id<H5Tclose>;
+using AttributeId = Id<H5Aclose>;
+using GroupId = Id<H5Gclose>;
+using PropertiesId = Id<H5Pclose>;
+
+// For calls that fail only if we use them wrongly or memory is out.
+template <class Status>
+Status check(Status status, std::string_view what) {
+  if (status < 0) fail("HDF5 cannot {}: {}", what, innermost_message());
+  return status;
+}
+
+TypeId string_type() {
+  TypeId type(check(H5Tcopy(H5T_C_S1), "copy a type"));
+  check(H5Tset_size(type, H5T_VARIABLE), "set a type's size");
+  check(H5Tset_cset(type, H5T_CSET_UTF8), "set a type's character set");
+  return type;
+}
+
+// Types in the file and in memory.
+template <class T>
+std::pair<hid_t, hid_t> number_types() {
+  if constexpr (std::is_same_v<T, float>) return {H5T_IEEE_F32LE, H5T_NATIVE_FLOAT};
+  if constexpr (std::is_same_v<T, double>) return {H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE};
+  if constexpr (std::is_same_v<T, std::uint64_t>) return {H5T_STD_U64LE, H5T_NATIVE_UINT64};
+}
+
+std::string c_string(std::string_view value, const std::string& name) {
+  if (value.find('\0') != value.npos) fail("HDF5 {}: a string holds a NUL byte", name);
+  return std::string(value);
+}
+
+// Lends HDF5 the memory of a file, and keeps it when HDF5 closes the file. (H5Fget_file_image would copy it,
+// and up to at least 1.10.8 its copy has a wrong checksum in the superblock.)
+class FileMemory {
+ public:
+  explicit FileMemory(std::size_t expected_bytes) { bytes_.reserve(expected_bytes); }
+
+  void lend_to(hid_t access) {
+    H5FD_file_image_callbacks_t callbacks{allocate, copy, reallocate, release, same, leave, this};
+    check(H5Pset_file_image_callbacks(access, &callbacks), "set the memory of a file");
+  }
+  std::vector<std::byte> take(std::size_t n_bytes) {
+    bytes_.resize(n_bytes);
+    return std::move(bytes_);
+  }
+
+ private:
+  using Op = H5FD_file_image_op_t;
+  static void* allocate(std::size_t size, Op op, void* self) { return reallocate(nullptr, size, op, self); }
+  static void* reallocate(void*, std::size_t size, Op, void* self) {
+    auto& bytes = static_cast<FileMemory*>(self)->bytes_;
+    try {
+      bytes.resize(size);  // zero where it grows, so that equal content is equal bytes
+    } catch (const std::bad_alloc&) {
+      return nullptr;
+    }
+    return bytes.data();
+  }
+  static void* copy(void* to, const void* from, std::size_t size, Op, void*) {
+    return std::memcpy(to, from, size);
+  }
+  static herr_t release(void*, Op, void*) { return 0; }
+  static void* same(void* self) { return self; }
+  static herr_t leave(void*) { return 0; }
+
+  std::vector<std::byte> bytes_;
+};
+
+}  // namespace
+
+struct Writer::State {
+  FileMemory memory;
+  FileId file;
+  PropertiesId link;  // makes groups on the way
+
+  explicit State(std::size_t expected_bytes) : memory(expected_bytes) {}
+
+  DatasetId dataset(const std::string& name, hid_t type, std::span<const hsize_t> shape,
+                    std::size_t n_bytes) {
+    SpaceId space(
+        check(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), "make a shape"));
+    PropertiesId creation(check(H5Pcreate(H5P_DATASET_CREATE), "make properties"));
+    check(H5Pset_obj_track_times(creation, false), "switch time stamps off");
+    const bool empty = std::ranges::find(shape, hsize_t{0}) != shape.end();
+    if (n_bytes > 0 && !empty) {  // n_bytes: of one row; chunks of whole rows
+      std::vector<hsize_t> chunk(shape.begin(), shape.end());
+      chunk[0] = std::clamp<hsize_t>(kChunkBytes / n_bytes, 1, shape[0]);
+      check(H5Pset_chunk(creation, static_cast<int>(chunk.size()), chunk.data()), "set chunks");
+      check(H5Pset_fletcher32(creation), "set checksums");
+    }
+    const hid_t id = H5Dcreate2(file, name.c_str(), type, space, link, creation, H5P_DEFAULT);
+    return DatasetId(check(id, fmt::format("make the dataset {}", name)));
+  }
+
+  template <class T>
+  void numbers(const std::string& name, std::span<const T> values) {
+    const auto [file_type, memory_type] = number_types<T>();
+    const std::array<hsize_t, 1> shape{values.size()};
+    const DatasetId set = dataset(name, file_type, shape, sizeof(T));
+    if (!values.empty())
+      check(H5Dwrite(set, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), "write " + name);
+  }
+
+  template <class T>
+  void attribute(const std::string& name, hid_t file_type, hid_t memory_type, const T* value) {
+    SpaceId space(check(H5Screate(H5S_SCALAR), "make a shape"));
+    AttributeId id(check(H5Acreate2(file, name.c_str(), file_type, space, H5P_DEFAULT, H5P_DEFAULT),
+                         fmt::format("make the attribute {}", name)));
+    check(H5Awrite(id, memory_type, value), "write the attribute " + name);
+  }
+};
+
+Writer::Writer(std::size_t expected_bytes) : state_(std::make_unique<State>(expected_bytes)) {
+  set_up_library();
+  PropertiesId access(check(H5Pcreate(H5P_FILE_ACCESS), "make properties"));
+  check(H5Pset_fapl_core(access, kGrowth, false), "make files in memory");
+  state_->memory.lend_to(access);
+  // From format 1.10 on all metadata but the heap of strings has checksums.
+  check(H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110), "set the file format");
+  PropertiesId creation(check(H5Pcreate(H5P_FILE_CREATE), "make properties"));
+  check(H5Pset_obj_track_times(creation, false), "switch time stamps off");
+  state_->file =
+      FileId(check(H5Fcreate("melgrad", H5F_ACC_TRUNC, creation, access), "make a file in memory"));
+  state_->link = PropertiesId(check(H5Pcreate(H5P_LINK_CREATE), "make properties"));
+  check(H5Pset_create_intermediate_group(state_->link, 1), "set properties");
+}
+
+Writer::~Writer() = default;
+
+void Writer::attribute(const std::string& name, std::string_view value) {
+  const TypeId type = string_type();
+  const std::string text = c_string(value, name);
+  const char* pointer = text.c_str();
+  state_->attribute(name, type, type, &pointer);
+}
+
+void Writer::attribute(const std::string& name, std::int64_t value) {
+  state_->attribute(name, H5T_STD_I64LE, H5T_NATIVE_INT64, &value);
+}
+
+void Writer::group(const std::string& name) {
+  PropertiesId creation(check(H5Pcreate(H5P_GROUP_CREATE), "make properties"));
+  check(H5Pset_obj_track_times(creation, false), "switch time stamps off");
+  GroupId id(check(H5Gcreate2(state_->file, name.c_str(), state_->link, creation, H5P_DEFAULT),
+                   fmt::format("make the group {}", name)));
+}
+
+void Writer::matrix(const std::string& name, MatrixView<const float> values) {
+  const std::array shape{static_cast<hsize_t>(values.rows), static_cast<hsize_t>(values.cols)};
+  const DatasetId set =
+      state_->dataset(name, H5T_IEEE_F32LE, shape, sizeof(float) * std::max<hsize_t>(1, shape[1]));
+  if (values.rows == 0 || values.cols == 0) return;
+  const std::array stored{shape[0], static_cast<hsize_t>(values.stride)};
+  const std::array<hsize_t, 2> start{0, 0};
+  // Rows lie `stride` apart in memory; only the first `cols` of each are selected and touched.
+  SpaceId memory(check(H5Screate_simple(2, stored.data(), nullptr), "make a shape"));
+  check(H5Sselect_hyperslab(memory, H5S_SELECT_SET, start.data(), nullptr, shape.data(), nullptr),
+        "select rows");
+  check(H5Dwrite(set, H5T_NATIVE_FLOAT, memory, H5S_ALL, H5P_DEFAULT, values.data), "write " + name);
+}
+
+void Writer::numbers(const std::string& name, std::span<const float> values) {
+  state_->numbers(name, values);
+}
+void Writer::numbers(const std::string& name, std::span<const double> values) {
+  state_->numbers(name, values);
+}
+void Writer::numbers(const std::string& name, std::span<const std::uint64_t> values) {
+  state_->numbers(name, values);
+}
+
+void Writer::strings(const std::string& name, std::span<const std::string> values) {
+  std::vector<const char*> pointers;
+  pointers.reserve(values.size());
+  for (const std::string& value : values) {
+    if (value.find('\0') != value.npos) fail("HDF5 {}: a string holds a NUL byte", name);
+    pointers.push_back(value.c_str());
+  }
+  const TypeId type = string_type();
+  const std::array<hsize_t, 1> shape{values.size()};
+  const DatasetId set = state_->dataset(name, type, shape, 0);
+  if (!values.empty())
+    check(H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()), "write " + name);
+}
+
+std::vector<std::byte> Writer::finish() {
+  check(H5Fflush(state_->file, H5F_SCOPE_GLOBAL), "flush a file in memory");
+  const ssize_t size = check(H5Fget_file_image(state_->file, nullptr, 0), "measure a file in memory");
+  check(H5Fclose(state_->file.release()), "close a file in memory");
+  return state_->memory.take(static_cast<std::size_t>(size));
+}
+
+struct Reader::State {
+  fs::path path;
+  hsize_t n_bytes = 0;
+  FileId file;
+
+  template <class... Args>
+  [[noreturn]] void damaged(fmt::format_string<Args...> format, Args&&... args) const {
+    throw DamagedFile(path.string() + ": " + fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  template <class Status>
+  Status check_read(Status status, std::string_view what) const {
+    if (status < 0) damaged("cannot read {}: {}", what, innermost_message());
+    return status;
+  }
+
+  // A path whose every step is a plain link within this file.
+  void check_links(const std::string& name) const {
+    for (std::size_t end = 0; end != name.npos;) {
+      end = name.find('/', end + 1);
+      const std::string step = name.substr(0, end);
+      H5L_info_t info;
+      check_read(H5Lget_info(file, step.c_str(), &info, H5P_DEFAULT), step);
+      if (info.type != H5L_TYPE_HARD) damaged("{} is a link to elsewhere, which is not followed", step);
+    }
+  }
+
+  // A dataset of the given type class and shape [rank]; its elements, each at least so many bytes in the
+  // file, must fit into the file.
+  DatasetId open(const std::string& name, H5T_class_t type_class, std::size_t element_bytes,
+                 std::span<hsize_t> shape) const {
+    check_links(name);
+    DatasetId set(check_read(H5Dopen2(file, name.c_str(), H5P_DEFAULT), name));
+    TypeId type(check_read(H5Dget_type(set), name));
+    const bool wanted_size =
+        type_class == H5T_STRING ? H5Tis_variable_str(type) > 0 : H5Tget_size(type) == element_bytes;
+    if (H5Tget_class(type) != type_class || !wanted_size) damaged("{} is not of the type it should be", name);
+    PropertiesId creation(check_read(H5Dget_create_plist(set), name));
+    if (H5Pget_layout(creation) == H5D_VIRTUAL || H5Pget_external_count(creation) != 0)
+      damaged("{} keeps its values in another file", name);
+    SpaceId space(check_read(H5Dget_space(set), name));
+    const int rank = check_read(H5Sget_simple_extent_ndims(space), name);
+    if (static_cast<std::size_t>(rank) != shape.size())
+      damaged("{} has {} dimensions instead of {}", name, rank, shape.size());
+    check_read(H5Sget_simple_extent_dims(space, shape.data(), nullptr), name);
+    check_size(name, element_bytes, shape);
+    return set;
+  }
+
+  void check_size(const std::string& name, std::size_t element_bytes, std::span<const hsize_t> shape) const {
+    hsize_t room = n_bytes / element_bytes;
+    for (const hsize_t extent : shape) {
+      if (extent == 0) return;
+      room /= extent;
+    }
+    if (room == 0)
+      damaged("{} declares [{}] values of {} bytes, more than the file's {} bytes can hold", name,
+              fmt::join(shape, ", "), element_bytes, n_bytes);
+  }
+
+  template <class T>
+  std::vector<T> numbers(const std::string& name) const {
+    std::array<hsize_t, 1> shape{};
+    const DatasetId set = open(name, std::is_integral_v<T> ? H5T_INTEGER : H5T_FLOAT, sizeof(T), shape);
+    std::vector<T> values(shape[0]);
+    if (!values.empty())
+      check_read(H5Dread(set, number_types<T>().second, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), name);
+    return values;
+  }
+
+  AttributeId open_attribute(const std::string& name, H5T_class_t type_class) const {
+    AttributeId id(check_read(H5Aopen(file, name.c_str(), H5P_DEFAULT), "the attribute " + name));
+    TypeId type(check_read(H5Aget_type(id), name));
+    SpaceId space(check_read(H5Aget_space(id), name));
+    if (H5Tget_class(type) != type_class || (type_class == H5T_STRING && H5Tis_variable_str(type) <= 0) ||
+        H5Sget_simple_extent_type(space) != H5S_SCALAR)
+      damaged("the attribute {} is not of the type it should be", name);
+    return id;
+  }
+};
+
+namespace {
+
+// Gives HDF5 memory for the texts of strings, at most `budget` bytes in all; a file's heap can be referred to
+// many times over, so its size alone limits nothing.
+class StringMemory {
+ public:
+  StringMemory(hsize_t budget, hid_t transfer) : left_(budget) {
+    check(H5Pset_vlen_mem_manager(transfer, allocate, this, release, this), "set the memory for strings");
+  }
+  ~StringMemory() {
+    for (void* block : blocks_) std::free(block);
+  }
+  StringMemory(const StringMemory&) = delete;
+  StringMemory& operator=(const StringMemory&) = delete;
+
+ private:
+  static void* allocate(std::size_t size, void* self_pointer) {
+    auto& self = *static_cast<StringMemory*>(self_pointer);
+    if (size > self.left_) return nullptr;
+    self.left_ -= size;
+    return self.take(size);
+  }
+  static void release(void*, void*) {}  // all at once, at the end
+
+  void* take(std::size_t size) {
+    if (size > room_) {
+      room_ = std::max(size, std::size_t{64} * 1024);
+      next_ = static_cast<char*>(std::malloc(room_));
+      if (next_ == nullptr) {
+        room_ = 0;
+        return nullptr;
+      }
+      blocks_.push_back(next_);
+    }
+    room_ -= size;
+    return std::exchange(next_, next_ + size);
+  }
+
+  hsize_t left_;
+  char* next_ = nullptr;
+  std::size_t room_ = 0;
+  std::vector<void*> blocks_;
+};
+
+}  // namespace
+
+bool has_signature(const fs::path& file) {
+  std::array<char, kSignature.size()> begin{};
+  std::ifstream stream(file, std::ios::binary);
+  stream.read(begin.data(), begin.size());
+  return stream && std::string_view(begin.data(), begin.size()) == kSignature;
+}
+
+Reader::Reader(const fs::path& file) : state_(std::make_unique<State>()) {
+  set_up_library();
+  state_->path = file;
+  std::error_code error;
+  state_->n_bytes = fs::file_size(file, error);
+  if (error) fail("{}: cannot be read: {}", file.string(), error.message());
+  if (errno = 0; !std::ifstream(file, std::ios::binary))
+    fail("{}: cannot be read: {}", file.string(), std::generic_category().message(errno));
+  if (!has_signature(file)) fail("{}: not an HDF5 file", file.string());
+  PropertiesId access(check(H5Pcreate(H5P_FILE_ACCESS), "make properties"));
+  // Files are replaced whole and never written in place, so there is nothing to lock; some file systems
+  // cannot.
+  check(H5Pset_file_locking(access, false, true), "switch locking off");
+  state_->file = FileId(state_->check_read(H5Fopen(file.c_str(), H5F_ACC_RDONLY, access), "the file"));
+}
+
+Reader::~Reader() = default;
+
+const fs::path& Reader::file() const {
+  return state_->path;
+}
+
+bool Reader::has_attribute(const std::string& name) const {
+  return state_->check_read(H5Aexists(state_->file, name.c_str()), "the attributes") > 0;
+}
+
+std::string Reader::string_attribute(const std::string& name) const {
+  const AttributeId id = state_->open_attribute(name, H5T_STRING);
+  const TypeId type = string_type();
+  char* text = nullptr;
+  state_->check_read(H5Aread(id, type, &text), "the attribute " + name);
+  std::string value = text == nullptr ? "" : text;
+  H5free_memory(text);
+  return value;
+}
+
+std::int64_t Reader::integer_attribute(const std::string& name) const {
+  const AttributeId id = state_->open_attribute(name, H5T_INTEGER);
+  std::int64_t value = 0;
+  state_->check_read(H5Aread(id, H5T_NATIVE_INT64, &value), "the attribute " + name);
+  return value;
+}
+
+std::vector<std::string> Reader::names(const std::string& group) const {
+  state_->check_links(group);
+  GroupId id(state_->check_read(H5Gopen2(state_->file, group.c_str(), H5P_DEFAULT), group));
+  H5G_info_t info;
+  state_->check_read(H5Gget_info(id, &info), group);
+  std::vector<std::string> names;
+  for (hsize_t i = 0; i < info.nlinks; ++i) {
+    auto read_name = [&](char* out, std::size_t size) {
+      return static_cast<std::size_t>(state_->check_read(
+          H5Lget_name_by_idx(id, ".", H5_INDEX_NAME, H5_ITER_INC, i, out, size, H5P_DEFAULT), group));
+    };
+    std::string name(read_name(nullptr, 0), '\0');
+    read_name(name.data(), name.size() + 1);
+    names.push_back(std::move(name));
+  }
+  return names;
+}
+
+Matrix<float> Reader::matrix(const std::string& name) const {
+  std::array<hsize_t, 2> shape{};
+  const DatasetId set = state_->open(name, H5T_FLOAT, sizeof(float), shape);
+  Matrix<float> values(static_cast<Index>(shape[0]), static_cast<Index>(shape[1]));
+  if (!values.values.empty())
+    state_->check_read(H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.values.data()),
+                       name);
+  return values;
+}
+
+std::vector<float> Reader::floats(const std::string& name) const {
+  return state_->numbers<float>(name);
+}
+std::vector<double> Reader::doubles(const std::string& name) const {
+  return state_->numbers<double>(name);
+}
+std::vector<std::uint64_t> Reader::unsigned_integers(const std::string& name) const {
+  return state_->numbers<std::uint64_t>(name);
+}
+
+std::vector<std::string> Reader::strings(const std::string& name) const {
+  std::array<hsize_t, 1> shape{};
+  const DatasetId set = state_->open(name, H5T_STRING, kHeapReference, shape);
+  std::vector<char*> texts(shape[0]);
+  if (texts.empty()) return {};
+  PropertiesId transfer(check(H5Pcreate(H5P_DATASET_XFER), "make properties"));
+  const StringMemory memory(state_->n_bytes, transfer);
+  const TypeId type = string_type();
+  state_->check_read(H5Dread(set, type, H5S_ALL, H5S_ALL, transfer, texts.data()), name);
+  std::vector<std::string> values(texts.size());
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (texts[i] != nullptr) values[i] = texts[i];
+  }
+  return values;
+}
+
+std::string library_version() {
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  return fmt::format("{}.{}.{}", major, minor, release);
+}
+
+}  // namespace melgrad::hdf5

@@ -1,0 +1,210 @@
+#include "host/cache/hdf5.hpp"
+
+#include <doctest/doctest.h>
+#include <hdf5.h>
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "host/cache/atomic_file.hpp"
+#include "support/temporary_folder.hpp"
+
+using namespace melgrad;
+using testing::TemporaryFolder;
+
+namespace {
+
+void save(const std::filesystem::path& file, hdf5::Writer& writer) {
+  save_atomically(file, writer.finish(), [](const auto&) {});
+}
+
+std::string sample_image() {
+  hdf5::Writer writer;
+  writer.attribute("spec", R"({"a": 1})");
+  writer.attribute("format_version", 3);
+  const std::vector<std::string> names{"", "happy", "fröhlich", std::string(3000, 'x')};
+  writer.strings("names", names);
+  Matrix<float> values(300, 7);
+  for (Index i = 0; i < 300 * 7; ++i) values.values[static_cast<std::size_t>(i)] = static_cast<float>(i);
+  writer.matrix("deep/er/values", values.view());
+  const auto image = writer.finish();
+  return {reinterpret_cast<const char*>(image.data()), image.size()};
+}
+
+}  // namespace
+
+TEST_SUITE("hdf5") {
+  TEST_CASE("attributes, strings, matrices and numbers come back as they were written") {
+    const TemporaryFolder folder;
+    hdf5::Writer writer;
+    writer.attribute("spec", "{}");
+    writer.attribute("empty", "");
+    writer.attribute("version", -5);
+    const std::vector<std::string> names{"", "happy", "fröhlich", std::string(100'000, 'x')};
+    writer.strings("names", names);
+    writer.strings("attributes/sex", std::vector<std::string>{"f"});
+    writer.strings("attributes/age", std::vector<std::string>{});
+    writer.group("nothing");
+    Matrix<float> wide(5, 8);
+    for (std::size_t i = 0; i < wide.values.size(); ++i) wide.values[i] = static_cast<float>(i);
+    wide(1, 2) = std::numeric_limits<float>::quiet_NaN();
+    writer.matrix("part", MatrixView<const float>(wide.values.data() + 1, 5, 3, 8));
+    writer.matrix("no_rows", MatrixView<const float>(nullptr, 0, 3));
+    writer.numbers("f", std::vector<float>{1.5f, -0.0f});
+    writer.numbers("d", std::vector<double>{0.1});
+    writer.numbers("u", std::vector<std::uint64_t>{~0ull, 7});
+    save(folder / "x.h5", writer);
+
+    const hdf5::Reader reader(folder / "x.h5");
+    CHECK(reader.string_attribute("spec") == "{}");
+    CHECK(reader.string_attribute("empty").empty());
+    CHECK(reader.integer_attribute("version") == -5);
+    CHECK(reader.has_attribute("version"));
+    CHECK_FALSE(reader.has_attribute("versions"));
+    CHECK(reader.strings("names") == names);
+    CHECK(reader.names("attributes") == std::vector<std::string>{"age", "sex"});
+    CHECK(reader.names("nothing").empty());
+    CHECK(reader.strings("attributes/age").empty());
+    const Matrix<float> part = reader.matrix("part");
+    REQUIRE(part.rows == 5);
+    REQUIRE(part.cols == 3);
+    CHECK(part(4, 2) == 35);
+    CHECK(std::isnan(part(1, 1)));
+    CHECK(reader.matrix("no_rows").cols == 3);
+    CHECK(reader.floats("f") == std::vector<float>{1.5f, -0.0f});
+    CHECK(reader.doubles("d") == std::vector<double>{0.1});
+    CHECK(reader.unsigned_integers("u") == std::vector<std::uint64_t>{~0ull, 7});
+  }
+
+  TEST_CASE("equal content gives equal bytes") {
+    CHECK(sample_image() == sample_image());
+  }
+
+  TEST_CASE("a file that is missing, no HDF5, or lacks something says so by name") {
+    const TemporaryFolder folder;
+    CHECK_THROWS_WITH_AS(hdf5::Reader(folder / "none.h5"),
+                         doctest::Contains("none.h5: cannot be read: No such"), Error);
+    testing::write_file(folder / "text.h5", "hello");
+    CHECK_THROWS_WITH_AS(hdf5::Reader(folder / "text.h5"), doctest::Contains("text.h5: not an HDF5 file"),
+                         Error);
+    testing::write_file(folder / "good.h5", sample_image());
+    const hdf5::Reader reader(folder / "good.h5");
+    CHECK_THROWS_WITH_AS(reader.matrix("values"), doctest::Contains("good.h5: cannot read values: "),
+                         hdf5::DamagedFile);
+    CHECK_THROWS_WITH_AS(reader.matrix("names"), doctest::Contains("names is not of the type"),
+                         hdf5::DamagedFile);
+    CHECK_THROWS_WITH_AS(reader.doubles("deep/er/values"), doctest::Contains("not of the type"),
+                         hdf5::DamagedFile);
+    CHECK_THROWS_WITH_AS(reader.floats("deep/er/values"), doctest::Contains("has 2 dimensions instead of 1"),
+                         hdf5::DamagedFile);
+    CHECK_THROWS_WITH_AS(reader.integer_attribute("spec"), doctest::Contains("spec is not of the type"),
+                         hdf5::DamagedFile);
+  }
+
+  TEST_CASE("every truncation of a file is found") {
+    const TemporaryFolder folder;
+    const std::string image = sample_image();
+    for (std::size_t size = 0; size < image.size(); size += 97) {
+      testing::write_file(folder / "short.h5", image.substr(0, size));
+      CHECK_THROWS_AS(hdf5::Reader(folder / "short.h5"), Error);
+    }
+  }
+
+  TEST_CASE("a flipped bit among the numbers is found by their checksum") {
+    const TemporaryFolder folder;
+    std::string image = sample_image();
+    const float needle = 1234;  // values[1234]
+    const auto at = image.find(std::string(reinterpret_cast<const char*>(&needle), sizeof needle));
+    REQUIRE(at != image.npos);
+    image[at] = static_cast<char>(image[at] ^ 1);
+    testing::write_file(folder / "flipped.h5", image);
+    const hdf5::Reader reader(folder / "flipped.h5");
+    CHECK_THROWS_WITH_AS(reader.matrix("deep/er/values"),
+                         doctest::Contains("data error detected by Fletcher32 checksum"), hdf5::DamagedFile);
+  }
+
+  TEST_CASE("links out of the file, foreign storage and impossible sizes are refused") {
+    const TemporaryFolder folder;
+    testing::write_file(folder / "target.h5", sample_image());
+    const auto path = folder / "crafted.h5";
+    const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_external((folder / "target.h5").c_str(), "/names", file, "outside", H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_soft("/huge", file, "soft", H5P_DEFAULT, H5P_DEFAULT);
+    auto make = [&](const char* name, hsize_t extent, hid_t creation) {
+      const hid_t space = H5Screate_simple(1, &extent, nullptr);
+      H5Dclose(H5Dcreate2(file, name, H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT));
+      H5Sclose(space);
+    };
+    const hid_t chunked = H5Pcreate(H5P_DATASET_CREATE);
+    const hsize_t chunk = 16;
+    H5Pset_chunk(chunked, 1, &chunk);  // no chunk is ever allocated: a small file declares much
+    make("huge", hsize_t{1} << 40, chunked);
+    const hid_t external = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_external(external, (folder / "target.h5").c_str(), 0, 64);
+    make("foreign", 16, external);
+    H5Pclose(chunked);
+    H5Pclose(external);
+    H5Fclose(file);
+
+    const hdf5::Reader reader(path);
+    CHECK_THROWS_WITH_AS(reader.strings("outside"), doctest::Contains("outside is a link to elsewhere"),
+                         hdf5::DamagedFile);
+    CHECK_THROWS_WITH_AS(reader.floats("soft"), doctest::Contains("soft is a link to elsewhere"),
+                         hdf5::DamagedFile);
+    CHECK_THROWS_WITH_AS(reader.floats("huge"),
+                         doctest::Contains("huge declares [1099511627776] values of 4 bytes"),
+                         hdf5::DamagedFile);
+    CHECK_THROWS_WITH_AS(reader.floats("foreign"),
+                         doctest::Contains("foreign keeps its values in another file"), hdf5::DamagedFile);
+  }
+
+  TEST_CASE("a string with a NUL is refused rather than cut") {
+    hdf5::Writer writer;
+    CHECK_THROWS_WITH_AS(writer.strings("s", std::vector{std::string("a\0b", 3)}), doctest::Contains("NUL"),
+                         Error);
+  }
+
+  TEST_CASE("a save whose check fails leaves the old file and no temporary") {
+    const TemporaryFolder folder;
+    testing::write_file(folder / "x", "old");
+    const std::vector<std::byte> content(10);
+    CHECK_THROWS_WITH_AS(save_atomically(folder / "x", content, [](const auto&) { fail("no good"); }),
+                         "no good", Error);
+    CHECK(testing::read_file(folder / "x") == "old");
+    CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
+    save_atomically(folder / "x", content, [&](const std::filesystem::path& temporary) {
+      CHECK(std::filesystem::file_size(temporary) == 10);
+      CHECK(testing::read_file(folder / "x") == "old");
+    });
+    CHECK(testing::read_file(folder / "x") == std::string(10, '\0'));
+  }
+
+  TEST_CASE("a save onto a symbolic link replaces what it points to") {
+    const TemporaryFolder folder;
+    std::filesystem::create_symlink("real", folder / "link");
+    save_atomically(folder / "link", std::vector<std::byte>(3), [](const auto&) {});
+    CHECK(std::filesystem::is_symlink(folder / "link"));
+    CHECK(std::filesystem::file_size(folder / "real") == 3);
+  }
+
+  TEST_CASE("a folder that is not there is an error that names the file and the reason") {
+    const TemporaryFolder folder;
+    const std::filesystem::path file = folder.path() / "missing_folder" / "x.h5";
+    CHECK_THROWS_WITH_AS(save_atomically(file, {}, [](const auto&) {}), doctest::Contains("No such file"),
+                         Error);
+  }
+
+  TEST_CASE("a lock is held once, tells the second who has it, and goes with its holder") {
+    const TemporaryFolder folder;
+    {
+      const FileLock lock(folder / "x.lock", "x");
+      CHECK_THROWS_WITH_AS(FileLock(folder / "x.lock", "x"),
+                           doctest::Contains("x is in use by another process ("), Error);
+    }
+    CHECK_FALSE(std::filesystem::exists(folder / "x.lock"));
+    testing::write_file(folder / "x.lock", "4711");  // of a process that was killed
+    CHECK_NOTHROW(FileLock(folder / "x.lock", "x"));
+  }
+}
