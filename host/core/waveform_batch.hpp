@@ -10,11 +10,14 @@
 
 namespace melgrad {
 
-// Does not own. Clip i is samples[offsets[i] .. offsets[i + 1]); mono; int16 stays int16 until an engine
-// has it in registers (full scale 32768 = 1.0), everything else is float32 in [-1, 1].
+// Mono samples. int16 stays int16 until an engine has it in registers (full scale 32768 = 1.0); everything
+// else is float32 with full scale 1.0.
+using Samples = std::variant<std::span<const std::int16_t>, std::span<const float>>;
+
+// Does not own. Clip i is samples[offsets[i] .. offsets[i + 1]).
 struct WaveformBatch {
   int sample_rate = 0;  // Hz, of every clip
-  std::variant<std::span<const std::int16_t>, std::span<const float>> samples;
+  Samples samples;
   std::span<const Index> offsets;  // [n_clips + 1], ascending, offsets[0] == 0; empty for no clips
 
   Index n_clips() const { return offsets.empty() ? 0 : static_cast<Index>(offsets.size()) - 1; }
