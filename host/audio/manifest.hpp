@@ -18,12 +18,14 @@ struct Clip {
       group;  // who speaks: clips of one group never stand on both sides of a speaker split; may be empty
   std::string split;                              // "train", "test" or empty
   std::map<std::string, std::string> attributes;  // what else the name says: intensity, statement, sex
+  bool operator==(const Clip&) const = default;
 };
 
 // A path that is not UTF-8 shows here with its odd bytes as \xNN, so that JSON can hold it.
 struct Refusal {
   std::string path;
   std::string reason;
+  bool operator==(const Refusal&) const = default;
 };
 
 // The clips of a data set in the order of their paths' bytes, and the files that were refused because no
