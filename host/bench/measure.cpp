@@ -23,7 +23,7 @@ double wall_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-Spread spread_of(std::vector<double> values) {
+MedianRange median_range(std::vector<double> values) {
   assert(!values.empty());
   std::sort(values.begin(), values.end());
   const std::size_t middle = values.size() / 2;
@@ -41,7 +41,7 @@ Timing measure(const std::function<void()>& work, int repeats) {
     cpu.push_back(process_cpu_seconds() - cpu_begin);
     wall.push_back(wall_seconds() - wall_begin);
   }
-  return {spread_of(cpu), spread_of(wall)};
+  return {median_range(cpu), median_range(wall)};
 }
 
 TemporaryFolder::TemporaryFolder() {

@@ -11,17 +11,17 @@ namespace melgrad {
 double process_cpu_seconds();
 double wall_seconds();
 
-struct Spread {
+struct MedianRange {
   double median = 0;
   double minimum = 0;
   double maximum = 0;
 };
 // Of at least one value.
-Spread spread_of(std::vector<double> values);
+MedianRange median_range(std::vector<double> values);
 
 struct Timing {
-  Spread cpu_seconds;
-  Spread wall_seconds;
+  MedianRange cpu_seconds;
+  MedianRange wall_seconds;
 };
 // Calls work once to warm up, then `repeats` times.
 Timing measure(const std::function<void()>& work, int repeats);

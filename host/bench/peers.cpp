@@ -73,7 +73,7 @@ PeerResult run_peer(const std::string& python, const std::string& peer, const Js
     return result;
   }
   result.version = answer.at("version").get<std::string>();
-  result.cpu_seconds = spread_of(answer.at("cpu_seconds").get<std::vector<double>>());
+  result.cpu_seconds = median_range(answer.at("cpu_seconds").get<std::vector<double>>());
   result.values = answer.at("values").get<std::vector<double>>();
   return result;
 }

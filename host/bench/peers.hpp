@@ -14,7 +14,7 @@ struct PeerResult {
   std::string peer;            // "scikit-learn"
   std::string version;         // of the library
   std::string missing;         // why it could not run, else empty
-  Spread cpu_seconds;          // of all the work of the request
+  MedianRange cpu_seconds;     // of all the work of the request
   std::vector<double> values;  // what it computed, for a comparison
 };
 
