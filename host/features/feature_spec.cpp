@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fstream>
 #include <initializer_list>
+#include <ios>
 #include <iterator>
 #include <map>
 #include <utility>
@@ -135,12 +136,19 @@ void check_functionals(const std::vector<Functional>& functionals) {
       fail_usage("functionals: '{}' is there twice", to_name(functionals[i]));
 }
 
-FeatureSpec read_file(const std::string& file) {
+std::string read_text(const std::string& file) {
   errno = 0;
   std::ifstream stream(file, std::ios::binary);
   if (!stream) fail_usage("cannot be read: {}", std::strerror(errno));
-  const std::string text{std::istreambuf_iterator<char>(stream), {}};
-  if (stream.bad()) fail_usage("cannot be read: {}", std::strerror(errno));
+  try {
+    return {std::istreambuf_iterator<char>(stream), {}};
+  } catch (const std::ios_base::failure&) {  // libstdc++'s buffer throws where read() fails
+    fail_usage("cannot be read: {}", std::strerror(errno));
+  }
+}
+
+FeatureSpec read_file(const std::string& file) {
+  const std::string text = read_text(file);
   Json json;
   try {
     json = Json::parse(text);
