@@ -175,7 +175,8 @@ def mel_bank(sample_rate, n_fft, n_mels, fmin, fmax, htk):
             "htk": htk, "sum": rounded(bank.astype(np.float64).sum(axis=1)),
             "first": [int(u[0]) if len(u) else -1 for u in used],
             "last": [int(u[-1]) if len(u) else -1 for u in used],
-            "bands": [{"band": b, "weights": rounded(bank[b, used[b]])} for b in bands if len(used[b]) <= 200]}
+            "bands": [{"band": b, "weights": rounded(bank[b, used[b]])}
+                      for b in bands if len(used[b]) <= 200]}
 
 
 def chroma_bank(sample_rate, n_fft, n_chroma, tuning):
@@ -197,7 +198,8 @@ def window(name, win_length, n_fft):
 
 
 def write(path, content):
-    recipe = {"recipe": "tools/golden/make_features.py", "librosa": librosa.__version__, "numpy": np.__version__}
+    recipe = {"recipe": "tools/golden/make_features.py", "librosa": librosa.__version__,
+              "numpy": np.__version__}
     path.write_text(json.dumps({**recipe, **content}, separators=(",", ":")) + "\n")
     print(f"{path}: {path.stat().st_size} bytes")
 
@@ -210,7 +212,8 @@ def main(folder):
             ("hann", 2048, 2048), ("hamming", 601, 1000), ("blackman", 1000, 1023), ("ones", 17, 64),
             ("hann", 1, 16))],
         "mel_banks": [mel_bank(*m) for m in (
-            (48000, 2048, 128, 0, 8000, False), (48000, 2048, 128, 0, 0, False), (8000, 2048, 128, 0, 8000, False),
+            (48000, 2048, 128, 0, 8000, False), (48000, 2048, 128, 0, 0, False),
+            (8000, 2048, 128, 0, 8000, False),
             (16000, 1000, 40, 20, 7600, True), (768000, 65536, 64, 0, 0, False), (1000, 16, 128, 0, 0, False),
             (22050, 1023, 30, 100, 30000, True))],
         "chroma_banks": [chroma_bank(*c) for c in (
