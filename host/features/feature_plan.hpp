@@ -77,7 +77,8 @@ struct DescriptorPlan {
 // magnitude is at least the median of all peaks' (mean of the middle two) vote with the residual
 //   r = n_chroma * log2(pitch / 27.5) mod 1, less 1 if r >= 0.5
 // in n_tunings bins between tuning_edges (numpy.histogram); the tuning is the left edge of the first fullest
-// bin, and 0 if there are no peaks. On float32 audio librosa rounds S, shift, magnitude, pitch and r to float.
+// bin, and 0 if there are no peaks. On float32 audio librosa rounds S, shift, magnitude, pitch and r to
+// float.
 //
 // Rounding decides some estimates: a frame of digital silence with a single non-zero sample has a flat
 // spectrum, whose "peaks" (about 45 a frame at 48 kHz) are rounding noise and count in the median all the
