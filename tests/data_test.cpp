@@ -322,11 +322,11 @@ TEST_SUITE("data") {
 
   TEST_CASE("speaker folds say why they cannot be") {
     CHECK(speaker_folds(dataset_of(awkward_datasets()["one clip per class"]), 0, 0).why_not ==
-          "the data does not say who speaks");
+          "the data names no speakers");
     CHECK(speaker_folds(dataset_of({{"a", "eva", "", "", ""}, {"b", "eva", "", "", ""}}), 0, 0).why_not ==
           "all clips are of one speaker, 'eva'");
     CHECK(speaker_folds(dataset_of({{"eva", "eva", "", "", ""}, {"max", "max", "", "", ""}}), 0, 0).why_not ==
-          "each label was recorded by one speaker alone, so nobody else can be tested on it");
+          "each label has clips of one speaker alone, so no other can be tested on it");
     CHECK(speaker_folds(dataset_of(awkward_datasets()["all duplicates"]), 0, 0)
               .why_not.starts_with("no other recordings than those of speaker "));
     CHECK_THROWS_WITH_AS(speaker_folds(dataset_of(awkward_datasets()["two speakers"]), 3, 0),

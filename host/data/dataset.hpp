@@ -19,6 +19,7 @@ struct Dataset {
   std::vector<double> duration_s;  // [n_rows]
   std::vector<std::string> label_names;  // sorted
   std::vector<std::string> group_names;  // sorted, without the empty name
+  std::string group_noun = "speaker";    // what a group is, for people: "speaker", "prompt"
   std::vector<std::string> audio_hash;   // in the order of first appearance
   std::vector<Clip> clips;               // [n_rows]
   std::vector<Refusal> refused;          // rows of the table that were refused

@@ -147,8 +147,8 @@ std::string fold_name(const Dataset& dataset, const std::vector<int>& groups, st
                       std::size_t n_folds) {
   constexpr std::size_t most_named = 8;
   if (groups.size() > most_named)
-    return fmt::format("speakers, fold {} of {} ({} speakers)", fold + 1, n_folds, groups.size());
-  std::string name = groups.size() == 1 ? "speaker" : "speakers";
+    return fmt::format("{1}s, fold {2} of {3} ({0} {1}s)", groups.size(), dataset.group_noun, fold + 1, n_folds);
+  std::string name = dataset.group_noun + (groups.size() == 1 ? "" : "s");
   for (const int group : groups) name += ' ' + dataset.group_names[static_cast<std::size_t>(group)];
   return name;
 }
@@ -206,16 +206,17 @@ int default_speaker_folds(int n_groups) {
 }
 
 SplitPlan speaker_folds(const Dataset& dataset, int n_folds, std::int64_t random_state) {
+  const std::string& noun = dataset.group_noun;
   const auto n_groups = static_cast<int>(dataset.group_names.size());
-  if (n_groups == 0) return impossible("the data does not say who speaks");
+  if (n_groups == 0) return impossible(fmt::format("the data names no {}s", noun));
   if (n_groups == 1)
-    return impossible(fmt::format("all clips are of one speaker, '{}'", dataset.group_names.front()));
+    return impossible(fmt::format("all clips are of one {}, '{}'", noun, dataset.group_names.front()));
   if (n_folds == 0) n_folds = default_speaker_folds(n_groups);
   if (n_folds < 2 || n_folds > n_groups)
-    fail_usage("n_folds {}: must be from 2 to the number of speakers, {}", n_folds, n_groups);
+    fail_usage("n_folds {}: must be from 2 to the number of {}s, {}", n_folds, noun, n_groups);
   const auto lone_labels = labels_of_one_group(dataset);
   if (static_cast<int>(lone_labels.size()) == dataset.n_classes())
-    return impossible("each label was recorded by one speaker alone, so nobody else can be tested on it");
+    return impossible(fmt::format("each label has clips of one {} alone, so no other can be tested on it", noun));
 
   PhiloxSequence random(static_cast<std::uint64_t>(random_state), RandomStream::split, first_speaker_stream);
   const auto folds = deal_groups(dataset, n_folds, random);

@@ -20,6 +20,7 @@ struct DatasetSummary {
   std::vector<std::string> labels;
   std::vector<Index> label_counts;  // [n_labels]
   std::vector<std::string> groups;
+  std::string group_noun = "speaker";
   std::vector<Index> group_counts;  // [n_groups]
   Index n_duplicates = 0;           // clips whose audio another clip before them has, too
   double audio_seconds = 0;         // of the clips that were not refused
@@ -29,13 +30,14 @@ struct DatasetSummary {
 DatasetSummary summarise(const std::string& name, const Dataset& dataset, std::vector<Refusal> refused);
 
 struct FeatureSummary {
-  std::string set;  // FeatureSpec::name
+  FeatureSpec spec;
   Index n_features = 0;
-  double seconds = 0;           // wall clock
-  double cpu_seconds = 0;       // of all threads
-  double clips_per_second = 0;  // that were not taken from the cache, per second of wall clock
-  double real_time_factor =
-      0;  // seconds of audio per second of wall clock, of clips not taken from the cache
+  double seconds = 0;      // wall clock
+  double cpu_seconds = 0;  // of all threads
+  // Of the clips that were not taken from the cache, per second of wall clock; 0 if there were none. Their
+  // audio is reckoned as their share of all clips.
+  double clips_per_second = 0;
+  double real_time_factor = 0;  // seconds of audio per second
   Index cached_clips = 0;
   bool operator==(const FeatureSummary&) const = default;
 };
@@ -43,7 +45,7 @@ FeatureSummary summarise(const FeatureSpec& spec, const ExtractionReport& report
 
 struct Results {
   std::string version;             // of melgrad
-  std::string date;                // UTC, ISO 8601
+  std::string date;                // utc_date()
   std::string device;              // Engine::name
   std::string device_description;  // Engine::description
   std::string device_choice;       // why this device, where it was not named
@@ -56,12 +58,12 @@ struct Results {
   bool operator==(const Results&) const = default;
 };
 
-// Now, in UTC, as "2025-01-31T12:00:00Z"; what the environment variable SOURCE_DATE_EPOCH says, if it is set.
-std::string utc_date();
-
 Json to_json(const Results& results);
 // Reads what to_json wrote; an error names the field that is missing or wrong.
 Results results_from_json(const Json& json);
+
+// The file's text: lists of numbers stay on one line.
+std::string results_file_text(const Results& results);
 
 // Written to a temporary file beside it, flushed to the disk and renamed: `file` is whole or as it was
 // before.

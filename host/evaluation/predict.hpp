@@ -1,0 +1,15 @@
+#pragma once
+
+#include "host/engine/engine.hpp"
+#include "host/models/model_file.hpp"
+
+namespace melgrad {
+
+// Probabilities [n_rows, n_classes] of features [n_rows, n_features], as extracted: the scaling is applied
+// here.
+Matrix<float> predict_proba(Engine& engine, const Classifier& classifier, MatrixView<const float> features);
+
+// [n_rows]: the most probable class of each row, the first of equals.
+std::vector<int> most_probable(const Matrix<float>& probabilities);
+
+}  // namespace melgrad

@@ -1,0 +1,37 @@
+#pragma once
+// What the numbers mean, in sentences that follow from them.
+
+#include <string>
+#include <vector>
+
+#include "host/report/results.hpp"
+
+namespace melgrad {
+
+// "unheard clips", "unheard speakers", "own recordings", "given split": what a protocol tests.
+std::string protocol_title(Protocol protocol, const DatasetSummary& dataset);
+
+// Share of the test clips that would be right if every one were given the most frequent label.
+double chance_accuracy(const Metrics& metrics);
+
+// Bounds of the share that n_right of n clips tell of, at 95 % confidence (Wilson, 1927).
+struct Interval {
+  double low = 0;
+  double high = 1;
+};
+Interval wilson_interval(Index n_right, Index n);
+
+// Clips of one label taken for another.
+struct Confusion {
+  int truth = 0;
+  int predicted = 0;
+  Index count = 0;
+  double share = 0;  // of the clips of `truth`
+};
+// The largest shares first; those of one clip only, and those below 5 %, are left out.
+std::vector<Confusion> top_confusions(const ProtocolResult& result, std::size_t most);
+
+// One paragraph each, the most important first.
+std::vector<std::string> findings(const Results& results);
+
+}  // namespace melgrad

@@ -1,0 +1,369 @@
+#include "host/report/results.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+#include "host/cache/atomic_file.hpp"
+#include "host/core/error.hpp"
+
+namespace melgrad {
+namespace {
+
+constexpr int schema_version = 1;
+
+// ---- writing
+
+Json to_json(const std::vector<Refusal>& refused) {
+  Json json = Json::array();
+  for (const Refusal& each : refused) json.push_back({{"path", each.path}, {"reason", each.reason}});
+  return json;
+}
+
+template <class T>
+Json rows_to_json(const Matrix<T>& matrix) {
+  Json rows = Json::array();
+  for (Index row = 0; row < matrix.rows; ++row) {
+    const auto values = matrix.row(row);
+    rows.push_back(std::vector<T>(values.begin(), values.end()));
+  }
+  return rows;
+}
+
+Json to_json(const DatasetSummary& dataset) {
+  return {{"name", dataset.name},
+          {"n_clips", dataset.n_clips},
+          {"n_refused", dataset.refused.size()},
+          {"refused", to_json(dataset.refused)},
+          {"labels", dataset.labels},
+          {"label_counts", dataset.label_counts},
+          {"n_groups", dataset.groups.size()},
+          {"group_noun", dataset.group_noun},
+          {"groups", dataset.groups},
+          {"group_counts", dataset.group_counts},
+          {"n_duplicates", dataset.n_duplicates},
+          {"audio_seconds", dataset.audio_seconds}};
+}
+
+Json to_json(const FeatureSummary& features) {
+  const auto rate = [](double value) { return value > 0 ? Json(value) : Json(); };
+  return {{"set", features.spec.name},
+          {"n_features", features.n_features},
+          {"seconds", features.seconds},
+          {"cpu_seconds", features.cpu_seconds},
+          {"clips_per_second", rate(features.clips_per_second)},
+          {"real_time_factor", rate(features.real_time_factor)},
+          {"cached_clips", features.cached_clips},
+          {"spec", to_json(features.spec)}};
+}
+
+// `available`: else every number is null.
+void add_metrics(Json& json, const Metrics& metrics, bool available) {
+  const auto value = [&](auto number) { return available ? Json(number) : Json(); };
+  json["accuracy"] = value(metrics.accuracy);
+  json["balanced_accuracy"] = value(metrics.balanced_accuracy);
+  json["macro_precision"] = value(metrics.macro_precision);
+  json["macro_recall"] = value(metrics.macro_recall);
+  json["macro_f1"] = value(metrics.macro_f1);
+  json["n_test"] = metrics.n_test;
+}
+
+Json to_json(const SplitResult& split) {
+  Json json = {{"name", split.name}, {"n_train", split.n_train}, {"n_left_out", split.n_left_out}};
+  add_metrics(json, split.metrics, true);
+  json["fit_seconds"] = split.fit_seconds;
+  json["predict_seconds"] = split.predict_seconds;
+  json["n_iter"] = split.training.n_iter;
+  json["stop_reason"] = std::string(to_name(split.training.stop_reason));
+  json["loss_curve"] = split.training.loss_curve;
+  json["validation_scores"] = split.training.validation_scores;
+  return json;
+}
+
+Json to_json(const Prediction& prediction, const std::vector<std::string>& labels) {
+  return {{"path", prediction.path},
+          {"truth", labels[static_cast<std::size_t>(prediction.truth)]},
+          {"predicted", labels[static_cast<std::size_t>(prediction.predicted)]},
+          {"probability", prediction.probability},
+          {"probability_of_truth", prediction.probability_of_truth},
+          {"split", prediction.split}};
+}
+
+Json to_json(const ProtocolResult& result) {
+  const bool available = result.why_not.empty();
+  Json json = {{"name", result.name}, {"protocol", std::string(to_name(result.protocol))}};
+  json["why_not"] = available ? Json() : Json(result.why_not);
+  json["notes"] = result.notes;
+  add_metrics(json, result.metrics, available);
+  json["fit_seconds"] = result.fit_seconds;
+  json["predict_seconds"] = result.predict_seconds;
+  json["labels"] = result.labels;
+  json["confusion_matrix"] = rows_to_json(result.confusion);
+  json["confusion_matrix_normalised"] = rows_to_json(normalise_rows(result.confusion));
+  json["per_class"] = Json::array();
+  for (std::size_t label = 0; label < result.metrics.per_class.size(); ++label) {
+    Json each = {{"label", result.labels[label]}};
+    each.update(to_json_fields(result.metrics.per_class[label]));
+    json["per_class"].push_back(each);
+  }
+  json["over_splits"] = {{"accuracy", to_json_fields(result.accuracy)},
+                         {"balanced_accuracy", to_json_fields(result.balanced_accuracy)},
+                         {"macro_f1", to_json_fields(result.macro_f1)}};
+  json["refused"] = to_json(result.refused);
+  json["left_out"] = to_json(result.left_out);
+  json["splits"] = Json::array();
+  for (const SplitResult& split : result.splits) json["splits"].push_back(to_json(split));
+  json["predictions"] = Json::array();
+  for (const Prediction& each : result.predictions)
+    json["predictions"].push_back(to_json(each, result.labels));
+  return json;
+}
+
+// ---- reading
+
+const Json& member(const Json& json, const char* name) {
+  if (!json.is_object()) fail("{} is not an object", json.dump().substr(0, 40));
+  const auto found = json.find(name);
+  if (found == json.end()) fail("'{}' is missing", name);
+  return *found;
+}
+
+template <class T>
+void read(const Json& json, const char* name, T& value) {
+  const Json& found = member(json, name);
+  try {
+    value = found.get<T>();
+  } catch (const Json::exception&) {
+    fail("'{}' is {}, which is not what it should be", name, found.dump().substr(0, 40));
+  }
+}
+
+// null is `otherwise`.
+void read(const Json& json, const char* name, double otherwise, double& value) {
+  value = otherwise;
+  if (!member(json, name).is_null()) read(json, name, value);
+}
+
+void read(const Json& json, const char* name, std::vector<Refusal>& refused) {
+  for (const Json& each : member(json, name)) {
+    Refusal& refusal = refused.emplace_back();
+    read(each, "path", refusal.path);
+    read(each, "reason", refusal.reason);
+  }
+}
+
+int label_index(const Json& json, const char* name, const std::vector<std::string>& labels) {
+  std::string label;
+  read(json, name, label);
+  const auto found = std::ranges::find(labels, label);
+  if (found == labels.end()) fail("'{}' is '{}', which is not one of the labels", name, label);
+  return static_cast<int>(found - labels.begin());
+}
+
+DatasetSummary dataset_from_json(const Json& json) {
+  DatasetSummary dataset;
+  read(json, "name", dataset.name);
+  read(json, "n_clips", dataset.n_clips);
+  read(json, "refused", dataset.refused);
+  read(json, "labels", dataset.labels);
+  read(json, "label_counts", dataset.label_counts);
+  read(json, "group_noun", dataset.group_noun);
+  read(json, "groups", dataset.groups);
+  read(json, "group_counts", dataset.group_counts);
+  read(json, "n_duplicates", dataset.n_duplicates);
+  read(json, "audio_seconds", dataset.audio_seconds);
+  if (dataset.label_counts.size() != dataset.labels.size() ||
+      dataset.group_counts.size() != dataset.groups.size())
+    fail("'label_counts' or 'group_counts' does not fit its names");
+  return dataset;
+}
+
+FeatureSummary features_from_json(const Json& json) {
+  FeatureSummary features;
+  features.spec = feature_spec_from_json(member(json, "spec"));
+  read(json, "n_features", features.n_features);
+  read(json, "seconds", features.seconds);
+  read(json, "cpu_seconds", features.cpu_seconds);
+  read(json, "clips_per_second", 0, features.clips_per_second);
+  read(json, "real_time_factor", 0, features.real_time_factor);
+  read(json, "cached_clips", features.cached_clips);
+  return features;
+}
+
+SplitResult split_from_json(const Json& json) {
+  SplitResult split;
+  read(json, "name", split.name);
+  read(json, "n_train", split.n_train);
+  read(json, "n_left_out", split.n_left_out);
+  read(json, "fit_seconds", split.fit_seconds);
+  read(json, "predict_seconds", split.predict_seconds);
+  read(json, "n_iter", split.training.n_iter);
+  std::string stop_reason;
+  read(json, "stop_reason", stop_reason);
+  split.training.stop_reason = from_name<StopReason>(stop_reason);
+  read(json, "loss_curve", split.training.loss_curve);
+  read(json, "validation_scores", split.training.validation_scores);
+  return split;
+}
+
+Prediction prediction_from_json(const Json& json, const std::vector<std::string>& labels,
+                                std::size_t n_splits) {
+  Prediction prediction;
+  read(json, "path", prediction.path);
+  prediction.truth = label_index(json, "truth", labels);
+  prediction.predicted = label_index(json, "predicted", labels);
+  read(json, "probability", prediction.probability);
+  read(json, "probability_of_truth", prediction.probability_of_truth);
+  read(json, "split", prediction.split);
+  if (prediction.split < 0 || static_cast<std::size_t>(prediction.split) >= n_splits)
+    fail("'split' is {} of {}", prediction.split, n_splits);
+  return prediction;
+}
+
+ProtocolResult protocol_from_json(const Json& json) {
+  ProtocolResult result;
+  std::string protocol;
+  read(json, "name", result.name);
+  read(json, "protocol", protocol);
+  result.protocol = from_name<Protocol>(protocol);
+  if (!member(json, "why_not").is_null()) read(json, "why_not", result.why_not);
+  read(json, "notes", result.notes);
+  read(json, "labels", result.labels);
+  read(json, "refused", result.refused);
+  read(json, "left_out", result.left_out);
+  for (const Json& each : member(json, "splits")) result.splits.push_back(split_from_json(each));
+  for (const Json& each : member(json, "predictions"))
+    result.predictions.push_back(prediction_from_json(each, result.labels, result.splits.size()));
+  pool_predictions(result);
+  return result;
+}
+
+// Lists of numbers or words on one line, and objects of them that fit on one; the rest indented.
+void write_pretty(const Json& json, std::size_t indent, std::string& text) {
+  constexpr std::size_t longest_object = 160;
+  const auto is_flat = std::ranges::none_of(json, [](const Json& each) { return each.is_structured(); });
+  if (!json.is_structured() || json.empty() || (json.is_array() && is_flat)) {
+    text += json.dump();
+    return;
+  }
+  if (is_flat) {
+    std::string line = json.dump();
+    if (line.size() <= longest_object) {
+      text += line;
+      return;
+    }
+  }
+  const std::string margin(indent + 2, ' ');
+  text += json.is_object() ? "{\n" : "[\n";
+  bool first = true;
+  for (const auto& [name, value] : json.items()) {
+    text += first ? margin : ",\n" + margin;
+    first = false;
+    if (json.is_object()) text += Json(name).dump() + ": ";
+    write_pretty(value, indent + 2, text);
+  }
+  text += '\n' + std::string(indent, ' ') + (json.is_object() ? '}' : ']');
+}
+
+}  // namespace
+
+DatasetSummary summarise(const std::string& name, const Dataset& dataset, std::vector<Refusal> refused) {
+  DatasetSummary summary;
+  summary.name = name;
+  summary.n_clips = dataset.n_rows() + static_cast<Index>(refused.size());
+  summary.refused = std::move(refused);
+  summary.labels = dataset.label_names;
+  summary.label_counts.resize(dataset.label_names.size());
+  for (const int label : dataset.labels) ++summary.label_counts[static_cast<std::size_t>(label)];
+  summary.groups = dataset.group_names;
+  summary.group_noun = dataset.group_noun;
+  summary.group_counts.resize(dataset.group_names.size());
+  for (const int group : dataset.groups)
+    if (group >= 0) ++summary.group_counts[static_cast<std::size_t>(group)];
+  summary.n_duplicates = dataset.n_rows() - static_cast<Index>(dataset.audio_hash.size());
+  for (const double duration : dataset.duration_s) summary.audio_seconds += duration;
+  return summary;
+}
+
+FeatureSummary summarise(const FeatureSpec& spec, const ExtractionReport& report) {
+  FeatureSummary summary;
+  summary.spec = spec;
+  summary.n_features = n_features(spec);
+  summary.seconds = report.seconds;
+  summary.cpu_seconds = report.cpu_seconds;
+  summary.cached_clips = report.n_cached;
+  const auto n_usable = static_cast<double>(report.n_clips - report.n_refused);
+  const double n_extracted = n_usable - static_cast<double>(report.n_cached);
+  if (n_extracted > 0 && report.seconds > 0) {
+    summary.clips_per_second = n_extracted / report.seconds;
+    summary.real_time_factor = report.audio_seconds * (n_extracted / n_usable) / report.seconds;
+  }
+  return summary;
+}
+
+Json to_json(const Results& results) {
+  Json json;
+  json["schema_version"] = schema_version;
+  json["version"] = results.version;
+  json["date"] = results.date;
+  json["device"] = results.device;
+  json["device_description"] = results.device_description;
+  json["device_choice"] = results.device_choice;
+  json["random_state"] = results.random_state;
+  json["options"] = results.options;
+  json["dataset"] = to_json(results.dataset);
+  json["own"] = results.own ? to_json(*results.own) : Json();
+  json["features"] = to_json(results.features);
+  const auto gap = protocol_gap(results.models);
+  json["gap"] = gap ? to_json_fields(*gap) : Json();
+  json["models"] = Json::array();
+  for (const ProtocolResult& each : results.models) json["models"].push_back(to_json(each));
+  return json;
+}
+
+Results results_from_json(const Json& json) {
+  int version = 0;
+  read(json, "schema_version", version);
+  if (version != schema_version)
+    fail("results of schema version {}; this melgrad reads version {}", version, schema_version);
+  Results results;
+  read(json, "version", results.version);
+  read(json, "date", results.date);
+  read(json, "device", results.device);
+  read(json, "device_description", results.device_description);
+  read(json, "device_choice", results.device_choice);
+  read(json, "random_state", results.random_state);
+  results.options = member(json, "options");
+  results.dataset = with_context("dataset", [&] { return dataset_from_json(member(json, "dataset")); });
+  if (const Json& own = member(json, "own"); !own.is_null())
+    results.own = with_context("own", [&] { return dataset_from_json(own); });
+  results.features = with_context("features", [&] { return features_from_json(member(json, "features")); });
+  for (const Json& each : member(json, "models"))
+    results.models.push_back(with_context(fmt::format("models[{}]", results.models.size()),
+                                          [&] { return protocol_from_json(each); }));
+  return results;
+}
+
+std::string results_file_text(const Results& results) {
+  std::string text;
+  write_pretty(to_json(results), 0, text);
+  return text + '\n';
+}
+
+void write_results(const Results& results, const std::filesystem::path& file) {
+  const std::string text = results_file_text(results);
+  save_atomically(file, std::as_bytes(std::span(text)), [](const std::filesystem::path&) {});
+}
+
+Results read_results(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) fail("{}: cannot be read", file.string());
+  const std::string text{std::istreambuf_iterator<char>(stream), {}};
+  return with_context(file.string(), [&] {
+    const Json json = Json::parse(text, nullptr, false);
+    if (json.is_discarded()) fail("is not JSON");
+    return results_from_json(json);
+  });
+}
+
+}  // namespace melgrad
