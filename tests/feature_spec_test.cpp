@@ -6,10 +6,10 @@
 
 #include "host/core/error.hpp"
 #include "host/features/feature_spec.hpp"
-#include "support/temporary_folder.hpp"
+#include "support/audio_files.hpp"
 
 using namespace melgrad;
-using melgrad::testing::TemporaryFolder;
+using melgrad::test::TemporaryFolder;
 
 namespace {
 

@@ -108,10 +108,12 @@ void save_atomically(const fs::path& file, std::span<const std::byte> content,
 
 void remove_leftover_temporaries(const fs::path& file) {
   const fs::path target = follow_links(file);
-  const std::string prefix = target.filename().string() + std::string(kTemporary);
+  const std::string begin = target.filename().string();
   std::error_code ignored;  // a folder that is not there has no leftovers
   for (const auto& entry : fs::directory_iterator(folder_of(target), ignored)) {
-    if (entry.path().filename().string().starts_with(prefix)) fs::remove(entry.path());
+    const std::string name = entry.path().filename().string();
+    const std::size_t marker = name.rfind(kTemporary);
+    if (marker != name.npos && (begin.empty() || name.substr(0, marker) == begin)) fs::remove(entry.path());
   }
 }
 

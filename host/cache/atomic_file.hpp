@@ -16,8 +16,8 @@ namespace melgrad {
 void save_atomically(const std::filesystem::path& file, std::span<const std::byte> content,
                      const std::function<void(const std::filesystem::path& temporary)>& check);
 
-// Removes what an interrupted save_atomically(file) of a process that is gone left behind. Only for who knows
-// that nobody writes `file` now.
+// Removes what save_atomically(file) of a process that was killed left behind; for "folder/", what it left of
+// any file in there. Only for who knows that nobody writes there now.
 void remove_leftover_temporaries(const std::filesystem::path& file);
 
 void fsync_folder(const std::filesystem::path& folder);

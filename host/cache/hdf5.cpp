@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cassert>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -22,7 +23,8 @@ namespace fs = std::filesystem;
 constexpr std::string_view kSignature = "\x89HDF\r\n\x1a\n";
 constexpr hsize_t kChunkBytes = 256 * 1024;
 constexpr std::size_t kGrowth = 1024 * 1024;  // of a file image in memory, bytes
-constexpr hsize_t kHeapReference = 16;        // bytes that a variable-length string takes beside its text
+constexpr std::size_t kEndOfFileField = 28;   // in superblock 3
+constexpr hsize_t kMaxDeflateRatio = 1032;    // zlib cannot do better
 
 // HDF5 prints errors by itself unless told not to, thread by thread; plugins would be foreign code.
 void set_up_library() {
@@ -82,11 +84,17 @@ Status check(Status status, std::string_view what) {
   return status;
 }
 
-TypeId string_type() {
+// Strings of at most so many bytes, padded with zeros.
+TypeId string_type(std::size_t n_bytes) {
   TypeId type(check(H5Tcopy(H5T_C_S1), "copy a type"));
-  check(H5Tset_size(type, H5T_VARIABLE), "set a type's size");
+  check(H5Tset_size(type, std::max<std::size_t>(1, n_bytes)), "set a type's size");
+  check(H5Tset_strpad(type, H5T_STR_NULLPAD), "set a type's padding");
   check(H5Tset_cset(type, H5T_CSET_UTF8), "set a type's character set");
   return type;
+}
+
+std::string unpadded(const char* text, std::size_t n_bytes) {
+  return std::string(text, strnlen(text, n_bytes));
 }
 
 // Types in the file and in memory.
@@ -97,9 +105,8 @@ std::pair<hid_t, hid_t> number_types() {
   if constexpr (std::is_same_v<T, std::uint64_t>) return {H5T_STD_U64LE, H5T_NATIVE_UINT64};
 }
 
-std::string c_string(std::string_view value, const std::string& name) {
+void refuse_nul(std::string_view value, const std::string& name) {
   if (value.find('\0') != value.npos) fail("HDF5 {}: a string holds a NUL byte", name);
-  return std::string(value);
 }
 
 // Lends HDF5 the memory of a file, and keeps it when HDF5 closes the file. (H5Fget_file_image would copy it,
@@ -112,8 +119,14 @@ class FileMemory {
     H5FD_file_image_callbacks_t callbacks{allocate, copy, reallocate, release, same, leave, this};
     check(H5Pset_file_image_callbacks(access, &callbacks), "set the memory of a file");
   }
-  std::vector<std::byte> take(std::size_t n_bytes) {
-    bytes_.resize(n_bytes);
+  // Closing gives space back, so only the superblock (format 3, file format specification II.A) knows where
+  // the file ends.
+  std::vector<std::byte> take() {
+    std::uint64_t end = 0;
+    assert(bytes_.size() >= kEndOfFileField + sizeof end);
+    std::memcpy(&end, bytes_.data() + kEndOfFileField, sizeof end);
+    assert(end <= bytes_.size());
+    bytes_.resize(end);
     return std::move(bytes_);
   }
 
@@ -148,17 +161,18 @@ struct Writer::State {
 
   explicit State(std::size_t expected_bytes) : memory(expected_bytes) {}
 
-  DatasetId dataset(const std::string& name, hid_t type, std::span<const hsize_t> shape,
-                    std::size_t n_bytes) {
+  // n_bytes: of one row.
+  DatasetId dataset(const std::string& name, hid_t type, std::span<const hsize_t> shape, std::size_t n_bytes,
+                    bool compress = false) {
     SpaceId space(
         check(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), "make a shape"));
     PropertiesId creation(check(H5Pcreate(H5P_DATASET_CREATE), "make properties"));
     check(H5Pset_obj_track_times(creation, false), "switch time stamps off");
-    const bool empty = std::ranges::find(shape, hsize_t{0}) != shape.end();
-    if (n_bytes > 0 && !empty) {  // n_bytes: of one row; chunks of whole rows
+    if (std::ranges::find(shape, hsize_t{0}) == shape.end()) {
       std::vector<hsize_t> chunk(shape.begin(), shape.end());
       chunk[0] = std::clamp<hsize_t>(kChunkBytes / n_bytes, 1, shape[0]);
       check(H5Pset_chunk(creation, static_cast<int>(chunk.size()), chunk.data()), "set chunks");
+      if (compress) check(H5Pset_deflate(creation, 1), "set compression");
       check(H5Pset_fletcher32(creation), "set checksums");
     }
     const hid_t id = H5Dcreate2(file, name.c_str(), type, space, link, creation, H5P_DEFAULT);
@@ -188,7 +202,7 @@ Writer::Writer(std::size_t expected_bytes) : state_(std::make_unique<State>(expe
   PropertiesId access(check(H5Pcreate(H5P_FILE_ACCESS), "make properties"));
   check(H5Pset_fapl_core(access, kGrowth, false), "make files in memory");
   state_->memory.lend_to(access);
-  // From format 1.10 on all metadata but the heap of strings has checksums.
+  // From format 1.10 on all metadata that we use has checksums.
   check(H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110), "set the file format");
   PropertiesId creation(check(H5Pcreate(H5P_FILE_CREATE), "make properties"));
   check(H5Pset_obj_track_times(creation, false), "switch time stamps off");
@@ -201,10 +215,9 @@ Writer::Writer(std::size_t expected_bytes) : state_(std::make_unique<State>(expe
 Writer::~Writer() = default;
 
 void Writer::attribute(const std::string& name, std::string_view value) {
-  const TypeId type = string_type();
-  const std::string text = c_string(value, name);
-  const char* pointer = text.c_str();
-  state_->attribute(name, type, type, &pointer);
+  refuse_nul(value, name);
+  const TypeId type = string_type(value.size());
+  state_->attribute(name, type, type, std::string(value).c_str());
 }
 
 void Writer::attribute(const std::string& name, std::int64_t value) {
@@ -243,24 +256,25 @@ void Writer::numbers(const std::string& name, std::span<const std::uint64_t> val
 }
 
 void Writer::strings(const std::string& name, std::span<const std::string> values) {
-  std::vector<const char*> pointers;
-  pointers.reserve(values.size());
+  std::size_t width = 1, n_used = 0;
   for (const std::string& value : values) {
-    if (value.find('\0') != value.npos) fail("HDF5 {}: a string holds a NUL byte", name);
-    pointers.push_back(value.c_str());
+    refuse_nul(value, name);
+    width = std::max(width, value.size());
+    n_used += value.size();
   }
-  const TypeId type = string_type();
+  std::string fields(width * values.size(), '\0');
+  for (std::size_t i = 0; i < values.size(); ++i) values[i].copy(fields.data() + i * width, width);
+  const TypeId type = string_type(width);
   const std::array<hsize_t, 1> shape{values.size()};
-  const DatasetId set = state_->dataset(name, type, shape, 0);
+  const bool compress = fields.size() / 4 > n_used + values.size();
+  const DatasetId set = state_->dataset(name, type, shape, width, compress);
   if (!values.empty())
-    check(H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()), "write " + name);
+    check(H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, fields.data()), "write " + name);
 }
 
 std::vector<std::byte> Writer::finish() {
-  check(H5Fflush(state_->file, H5F_SCOPE_GLOBAL), "flush a file in memory");
-  const ssize_t size = check(H5Fget_file_image(state_->file, nullptr, 0), "measure a file in memory");
   check(H5Fclose(state_->file.release()), "close a file in memory");
-  return state_->memory.take(static_cast<std::size_t>(size));
+  return state_->memory.take();
 }
 
 struct Reader::State {
@@ -281,7 +295,7 @@ struct Reader::State {
 
   // A path whose every step is a plain link within this file.
   void check_links(const std::string& name) const {
-    for (std::size_t end = 0; end != name.npos;) {
+    for (std::size_t end = 0; end != name.npos && name != "/";) {
       end = name.find('/', end + 1);
       const std::string step = name.substr(0, end);
       H5L_info_t info;
@@ -290,16 +304,17 @@ struct Reader::State {
     }
   }
 
-  // A dataset of the given type class and shape [rank]; its elements, each at least so many bytes in the
-  // file, must fit into the file.
-  DatasetId open(const std::string& name, H5T_class_t type_class, std::size_t element_bytes,
+  // A dataset of the given type class and shape [rank] whose elements, element_bytes each (0: any, and set
+  // to what they have), fit into the file.
+  DatasetId open(const std::string& name, H5T_class_t type_class, std::size_t& element_bytes,
                  std::span<hsize_t> shape) const {
     check_links(name);
     DatasetId set(check_read(H5Dopen2(file, name.c_str(), H5P_DEFAULT), name));
     TypeId type(check_read(H5Dget_type(set), name));
-    const bool wanted_size =
-        type_class == H5T_STRING ? H5Tis_variable_str(type) > 0 : H5Tget_size(type) == element_bytes;
-    if (H5Tget_class(type) != type_class || !wanted_size) damaged("{} is not of the type it should be", name);
+    const std::size_t stored_bytes = check_type(type, type_class, name);
+    if (element_bytes != 0 && stored_bytes != element_bytes)
+      damaged("{} is not of the type it should be", name);
+    element_bytes = stored_bytes;
     PropertiesId creation(check_read(H5Dget_create_plist(set), name));
     if (H5Pget_layout(creation) == H5D_VIRTUAL || H5Pget_external_count(creation) != 0)
       damaged("{} keeps its values in another file", name);
@@ -308,12 +323,23 @@ struct Reader::State {
     if (static_cast<std::size_t>(rank) != shape.size())
       damaged("{} has {} dimensions instead of {}", name, rank, shape.size());
     check_read(H5Sget_simple_extent_dims(space, shape.data(), nullptr), name);
-    check_size(name, element_bytes, shape);
+    check_size(name, element_bytes, shape, creation);
     return set;
   }
 
-  void check_size(const std::string& name, std::size_t element_bytes, std::span<const hsize_t> shape) const {
-    hsize_t room = n_bytes / element_bytes;
+  // The size of a number or of a fixed-length string, in bytes.
+  std::size_t check_type(hid_t type, H5T_class_t type_class, const std::string& name) const {
+    if (H5Tget_class(type) != type_class || H5Tis_variable_str(type) > 0)
+      damaged("{} is not of the type it should be", name);
+    const std::size_t n_type_bytes = H5Tget_size(type);
+    if (n_type_bytes == 0) damaged("cannot read the type of {}: {}", name, innermost_message());
+    return n_type_bytes;
+  }
+
+  void check_size(const std::string& name, std::size_t element_bytes, std::span<const hsize_t> shape,
+                  hid_t creation) const {
+    const hsize_t ratio = check_read(H5Pget_nfilters(creation), name) > 1 ? kMaxDeflateRatio : 1;
+    hsize_t room = n_bytes * ratio / element_bytes;
     for (const hsize_t extent : shape) {
       if (extent == 0) return;
       room /= extent;
@@ -326,86 +352,39 @@ struct Reader::State {
   template <class T>
   std::vector<T> numbers(const std::string& name) const {
     std::array<hsize_t, 1> shape{};
-    const DatasetId set = open(name, std::is_integral_v<T> ? H5T_INTEGER : H5T_FLOAT, sizeof(T), shape);
+    std::size_t n_value_bytes = sizeof(T);
+    const DatasetId set = open(name, std::is_integral_v<T> ? H5T_INTEGER : H5T_FLOAT, n_value_bytes, shape);
     std::vector<T> values(shape[0]);
     if (!values.empty())
       check_read(H5Dread(set, number_types<T>().second, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), name);
     return values;
   }
 
-  AttributeId open_attribute(const std::string& name, H5T_class_t type_class) const {
+  // A scalar attribute, and the bytes of its value.
+  std::pair<AttributeId, std::size_t> open_attribute(const std::string& name, H5T_class_t type_class) const {
     AttributeId id(check_read(H5Aopen(file, name.c_str(), H5P_DEFAULT), "the attribute " + name));
     TypeId type(check_read(H5Aget_type(id), name));
     SpaceId space(check_read(H5Aget_space(id), name));
-    if (H5Tget_class(type) != type_class || (type_class == H5T_STRING && H5Tis_variable_str(type) <= 0) ||
-        H5Sget_simple_extent_type(space) != H5S_SCALAR)
-      damaged("the attribute {} is not of the type it should be", name);
-    return id;
+    const std::size_t n_value_bytes = check_type(type, type_class, "the attribute " + name);
+    if (H5Sget_simple_extent_type(space) != H5S_SCALAR || n_value_bytes > n_bytes)
+      damaged("the attribute {} is not one value", name);
+    return {std::move(id), n_value_bytes};
   }
 };
-
-namespace {
-
-// Gives HDF5 memory for the texts of strings, at most `budget` bytes in all; a file's heap can be referred to
-// many times over, so its size alone limits nothing.
-class StringMemory {
- public:
-  StringMemory(hsize_t budget, hid_t transfer) : left_(budget) {
-    check(H5Pset_vlen_mem_manager(transfer, allocate, this, release, this), "set the memory for strings");
-  }
-  ~StringMemory() {
-    for (void* block : blocks_) std::free(block);
-  }
-  StringMemory(const StringMemory&) = delete;
-  StringMemory& operator=(const StringMemory&) = delete;
-
- private:
-  static void* allocate(std::size_t size, void* self_pointer) {
-    auto& self = *static_cast<StringMemory*>(self_pointer);
-    if (size > self.left_) return nullptr;
-    self.left_ -= size;
-    return self.take(size);
-  }
-  static void release(void*, void*) {}  // all at once, at the end
-
-  void* take(std::size_t size) {
-    if (size > room_) {
-      room_ = std::max(size, std::size_t{64} * 1024);
-      next_ = static_cast<char*>(std::malloc(room_));
-      if (next_ == nullptr) {
-        room_ = 0;
-        return nullptr;
-      }
-      blocks_.push_back(next_);
-    }
-    room_ -= size;
-    return std::exchange(next_, next_ + size);
-  }
-
-  hsize_t left_;
-  char* next_ = nullptr;
-  std::size_t room_ = 0;
-  std::vector<void*> blocks_;
-};
-
-}  // namespace
-
-bool has_signature(const fs::path& file) {
-  std::array<char, kSignature.size()> begin{};
-  std::ifstream stream(file, std::ios::binary);
-  stream.read(begin.data(), begin.size());
-  return stream && std::string_view(begin.data(), begin.size()) == kSignature;
-}
 
 Reader::Reader(const fs::path& file) : state_(std::make_unique<State>()) {
   set_up_library();
   state_->path = file;
-  std::error_code error;
-  state_->n_bytes = fs::file_size(file, error);
-  if (error) fail("{}: cannot be read: {}", file.string(), error.message());
-  if (errno = 0; !std::ifstream(file, std::ios::binary))
-    fail("{}: cannot be read: {}", file.string(), std::generic_category().message(errno));
-  if (!has_signature(file)) fail("{}: not an HDF5 file", file.string());
+  std::array<char, kSignature.size()> first_bytes{};
+  errno = 0;
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream || fs::is_directory(file))
+    fail("{}: cannot be read: {}", file.string(),
+         stream ? "it is a folder" : std::generic_category().message(errno));
+  stream.read(first_bytes.data(), first_bytes.size());
+  const std::string_view begin(first_bytes.data(), static_cast<std::size_t>(stream.gcount()));
+  if (!kSignature.starts_with(begin)) throw ForeignFile(file.string() + ": not an HDF5 file");
+  state_->n_bytes = fs::file_size(file);
   PropertiesId access(check(H5Pcreate(H5P_FILE_ACCESS), "make properties"));
   // Files are replaced whole and never written in place, so there is nothing to lock; some file systems
   // cannot.
@@ -419,22 +398,23 @@ const fs::path& Reader::file() const {
   return state_->path;
 }
 
+bool Reader::has(const std::string& name) const {
+  return state_->check_read(H5Lexists(state_->file, name.c_str(), H5P_DEFAULT), "the root group") > 0;
+}
+
 bool Reader::has_attribute(const std::string& name) const {
   return state_->check_read(H5Aexists(state_->file, name.c_str()), "the attributes") > 0;
 }
 
 std::string Reader::string_attribute(const std::string& name) const {
-  const AttributeId id = state_->open_attribute(name, H5T_STRING);
-  const TypeId type = string_type();
-  char* text = nullptr;
-  state_->check_read(H5Aread(id, type, &text), "the attribute " + name);
-  std::string value = text == nullptr ? "" : text;
-  H5free_memory(text);
-  return value;
+  const auto [id, n_value_bytes] = state_->open_attribute(name, H5T_STRING);
+  std::string text(n_value_bytes, '\0');
+  state_->check_read(H5Aread(id, string_type(n_value_bytes), text.data()), "the attribute " + name);
+  return unpadded(text.data(), text.size());
 }
 
 std::int64_t Reader::integer_attribute(const std::string& name) const {
-  const AttributeId id = state_->open_attribute(name, H5T_INTEGER);
+  const auto [id, n_value_bytes] = state_->open_attribute(name, H5T_INTEGER);
   std::int64_t value = 0;
   state_->check_read(H5Aread(id, H5T_NATIVE_INT64, &value), "the attribute " + name);
   return value;
@@ -460,7 +440,8 @@ std::vector<std::string> Reader::names(const std::string& group) const {
 
 Matrix<float> Reader::matrix(const std::string& name) const {
   std::array<hsize_t, 2> shape{};
-  const DatasetId set = state_->open(name, H5T_FLOAT, sizeof(float), shape);
+  std::size_t n_value_bytes = sizeof(float);
+  const DatasetId set = state_->open(name, H5T_FLOAT, n_value_bytes, shape);
   Matrix<float> values(static_cast<Index>(shape[0]), static_cast<Index>(shape[1]));
   if (!values.values.empty())
     state_->check_read(H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.values.data()),
@@ -480,17 +461,14 @@ std::vector<std::uint64_t> Reader::unsigned_integers(const std::string& name) co
 
 std::vector<std::string> Reader::strings(const std::string& name) const {
   std::array<hsize_t, 1> shape{};
-  const DatasetId set = state_->open(name, H5T_STRING, kHeapReference, shape);
-  std::vector<char*> texts(shape[0]);
-  if (texts.empty()) return {};
-  PropertiesId transfer(check(H5Pcreate(H5P_DATASET_XFER), "make properties"));
-  const StringMemory memory(state_->n_bytes, transfer);
-  const TypeId type = string_type();
-  state_->check_read(H5Dread(set, type, H5S_ALL, H5S_ALL, transfer, texts.data()), name);
-  std::vector<std::string> values(texts.size());
-  for (std::size_t i = 0; i < texts.size(); ++i) {
-    if (texts[i] != nullptr) values[i] = texts[i];
-  }
+  std::size_t width = 0;
+  const DatasetId set = state_->open(name, H5T_STRING, width, shape);
+  std::string fields(shape[0] * width, '\0');
+  if (shape[0] > 0)
+    state_->check_read(H5Dread(set, string_type(width), H5S_ALL, H5S_ALL, H5P_DEFAULT, fields.data()), name);
+  std::vector<std::string> values;
+  values.reserve(shape[0]);
+  for (std::size_t i = 0; i < shape[0]; ++i) values.push_back(unpadded(fields.data() + i * width, width));
   return values;
 }
 

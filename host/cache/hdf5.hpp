@@ -6,9 +6,10 @@
 // out of its file, loads no filter plugin, and compares every declared size with the size of the file before
 // it allocates.
 //
-// Names are paths from the root, "weights/0"; groups on the way are made. Strings are UTF-8 of variable
-// length, as h5py writes them. All numbers are little-endian. Errors carry the file and HDF5's own innermost
-// message. One thread at a time uses HDF5.
+// Names are paths from the root, "weights/0"; groups on the way are made. Strings are UTF-8 in fixed-length
+// fields padded with zeros, the longest of a column giving its width: HDF5's strings of variable length lie
+// in a heap without checksum, and one flipped bit there crashes the library (1.10.8). All numbers are
+// little-endian. Errors carry the file and HDF5's own innermost message. One thread at a time uses HDF5.
 
 #include <cstddef>
 #include <cstdint>
@@ -30,6 +31,12 @@ class DamagedFile : public Error {
   using Error::Error;
 };
 
+// A file that is no HDF5 file by its first bytes.
+class ForeignFile : public Error {
+ public:
+  using Error::Error;
+};
+
 class Writer {
  public:
   // The file's size where it is known roughly saves copying.
@@ -43,12 +50,12 @@ class Writer {
   void attribute(const std::string& name, std::int64_t value);
   // An empty group.
   void group(const std::string& name);
-  // Numbers are stored in chunks with Fletcher-32 checksums.
+  // Values are stored in chunks of whole rows with Fletcher-32 checksums.
   void matrix(const std::string& name, MatrixView<const float> values);  // [rows, cols]
   void numbers(const std::string& name, std::span<const float> values);
   void numbers(const std::string& name, std::span<const double> values);
   void numbers(const std::string& name, std::span<const std::uint64_t> values);
-  // No value may hold a NUL.
+  // No value may hold a NUL. Compressed where most of it would be padding.
   void strings(const std::string& name, std::span<const std::string> values);
 
   // The whole file. Equal content gives equal bytes: no time is stored. The writer is spent.
@@ -61,8 +68,8 @@ class Writer {
 
 class Reader {
  public:
-  // Error where the file cannot be opened or is no HDF5 file by its first bytes, DamagedFile where HDF5
-  // cannot make sense of it.
+  // Error where the file cannot be opened, ForeignFile where its first bytes are not HDF5's, DamagedFile
+  // where it ends within them or HDF5 cannot make sense of it.
   explicit Reader(const std::filesystem::path& file);
   ~Reader();
   Reader(const Reader&) = delete;
@@ -71,6 +78,7 @@ class Reader {
   const std::filesystem::path& file() const;
 
   // All of these throw DamagedFile where the thing is missing or of another type or shape.
+  bool has(const std::string& name) const;  // a direct member of the root group
   bool has_attribute(const std::string& name) const;
   std::string string_attribute(const std::string& name) const;
   std::int64_t integer_attribute(const std::string& name) const;
@@ -85,9 +93,6 @@ class Reader {
   struct State;
   std::unique_ptr<State> state_;
 };
-
-// True if the file begins with HDF5's signature.
-bool has_signature(const std::filesystem::path& file);
 
 // "1.10.8"
 std::string library_version();
