@@ -2,6 +2,7 @@
 // From a manifest to a feature cache: decode, resample, extract, store; what is cached already is not done
 // again.
 
+#include <cstddef>
 #include <filesystem>
 #include <vector>
 
@@ -13,12 +14,16 @@
 namespace melgrad {
 
 struct ExtractionOptions {
-  int n_threads = 0;  // for decoding; 0: every core
+  int n_threads = 0;             // for decoding; 0: every core
+  std::size_t batch_bytes = 0;   // of samples for one call of the engine; 0: 4 MiB for each thread
+  double commit_interval_s = 1;  // finished rows survive a crash after at most this long
 };
 
 struct ExtractionReport {
-  Index n_clips = 0;   // in the manifest, refused ones too
-  Index n_cached = 0;  // taken from the cache
+  Index n_clips = 0;      // in the manifest, refused ones too
+  Index n_cached = 0;     // taken from the cache
+  Index n_identical = 0;  // taken from another clip of this data whose audio is the same
+  Index n_computed = 0;
   Index n_refused = 0;
   std::vector<Refusal> refused;
   double audio_seconds = 0;  // of all clips that were not refused
@@ -26,8 +31,13 @@ struct ExtractionReport {
   double cpu_seconds = 0;    // of all threads
 };
 
-// Brings `file` up to date with the manifest and returns its content. Inputs that cannot be used are refused
-// one by one; a cache of another FeatureSpec is an error that names both.
+// Brings `file` up to date with the manifest and returns its content: a row for each clip of the manifest in
+// its order, then one for each file that the manifest refused. Inputs that cannot be used are refused one by
+// one; a cache of another FeatureSpec is an error that names both (see FeatureCache).
+//
+// n_threads threads decode into batches of one sample rate, this thread feeds them to the engine, and one
+// more commits finished rows. Beside the table itself, memory does not grow with the number of clips. The
+// result does not depend on the number of threads nor on what was cached.
 struct Extraction {
   FeatureTable table;
   ExtractionReport report;

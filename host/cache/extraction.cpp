@@ -1,0 +1,303 @@
+#include "host/cache/extraction.hpp"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <exception>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <new>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+
+#include "host/audio/decode.hpp"
+#include "host/audio/resample.hpp"
+#include "host/cache/batch_queue.hpp"
+#include "host/cache/row_writer.hpp"
+#include "host/core/error.hpp"
+#include "host/core/parallel.hpp"
+#include "host/features/feature_plan.hpp"
+
+namespace melgrad {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kBatchBytesPerThread = 4 * 1024 * 1024;
+constexpr std::string_view kRefused = "refused: ";
+constexpr std::chrono::milliseconds kProgressInterval{100};
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Of all threads of this process, seconds.
+double cpu_seconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+// Everything that the threads of one extraction share. Rows of the table are written by one thread each.
+class Run {
+ public:
+  Run(const Manifest& manifest, const FeatureSpec& spec, Engine& engine, const std::filesystem::path& file,
+      const ExtractionOptions& options, Progress& progress);
+  Extraction finish();
+
+ private:
+  // Decoding threads.
+  void decode_clips();
+  void decode_clip(Index clip, AudioDecoder& decoder, std::optional<Resampler>& resampler,
+                   Waveform& waveform);
+  bool is_first_of_its_audio(Index clip, const std::string& hash);
+  void refuse(Index clip, std::string_view reason);
+  // The calling thread.
+  void extract_batches();
+  void extract_batch(const DecodedBatch& batch);
+  FeatureExtractor* extractor(int sample_rate);
+  void copy_identical();
+  void show_progress();
+  ExtractionReport report() const;
+
+  const Manifest& manifest_;
+  const FeatureSpec& spec_;
+  Engine& engine_;
+  Progress& progress_;
+  const int n_threads_;
+  const Clock::time_point start_ = Clock::now();
+  const double cpu_start_ = cpu_seconds();
+
+  FeatureCache cache_;
+  FeatureTable table_;
+  BatchQueue queue_;
+  RowWriter writer_;
+
+  std::atomic<Index> next_clip_{0}, n_done_{0}, n_cached_{0};
+  std::mutex mutex_;  // guards the next three while threads decode
+  std::unordered_map<std::string, Index> first_of_audio_;
+  std::vector<std::pair<Index, Index>> identical_;  // clip and the first clip with its audio
+  std::exception_ptr error_;
+
+  std::map<int, std::unique_ptr<FeatureExtractor>> extractors_;  // by sample rate
+  std::map<int, std::string> refused_rates_;                     // and why
+  Matrix<float> batch_rows_;
+};
+
+std::size_t batch_bytes(const ExtractionOptions& options, int n_threads) {
+  return options.batch_bytes > 0 ? options.batch_bytes
+                                 : kBatchBytesPerThread * static_cast<std::size_t>(n_threads);
+}
+
+Run::Run(const Manifest& manifest, const FeatureSpec& spec, Engine& engine, const std::filesystem::path& file,
+         const ExtractionOptions& options, Progress& progress)
+    : manifest_(manifest),
+      spec_(spec),
+      engine_(engine),
+      progress_(progress),
+      n_threads_(resolve_threads(options.n_threads)),
+      cache_(file, spec, progress),
+      table_(make_feature_table(spec, engine.name(),
+                                static_cast<Index>(manifest.clips.size() + manifest.refused.size()))),
+      queue_(batch_bytes(options, n_threads_), n_threads_),
+      writer_(cache_, table_, options.commit_interval_s) {
+  std::ranges::copy(manifest.clips, table_.clips.begin());
+  for (std::size_t i = 0; i < manifest.refused.size(); ++i) {
+    const auto row = static_cast<Index>(manifest.clips.size() + i);
+    table_.clips[static_cast<std::size_t>(row)].path = manifest.refused[i].path;
+    refuse(row, manifest.refused[i].reason);
+  }
+  // A rate of the user's choice that suits no plan is the user's error, not that of every clip.
+  if (spec.sample_rate > 0) extractor(spec.sample_rate);
+}
+
+void Run::refuse(Index clip, std::string_view reason) {
+  table_.status[static_cast<std::size_t>(clip)] = fmt::format("{}{}", kRefused, reason);
+  table_.audio_hash[static_cast<std::size_t>(clip)].clear();
+  table_.duration_s[static_cast<std::size_t>(clip)] = 0;
+  std::ranges::fill(table_.features.row(clip), std::numeric_limits<float>::quiet_NaN());
+  ++n_done_;
+}
+
+bool Run::is_first_of_its_audio(Index clip, const std::string& hash) {
+  const std::lock_guard lock(mutex_);
+  const auto [first, is_first] = first_of_audio_.try_emplace(hash, clip);
+  if (!is_first) identical_.emplace_back(clip, first->second);
+  return is_first;
+}
+
+void Run::decode_clip(Index clip, AudioDecoder& decoder, std::optional<Resampler>& resampler,
+                      Waveform& waveform) {
+  const auto i = static_cast<std::size_t>(clip);
+  try {
+    decoder.decode(manifest_.file(manifest_.clips[i]), waveform);
+    table_.audio_hash[i] = audio_hash(waveform);
+    table_.duration_s[i] = waveform.duration_s();
+    if (const auto cached = cache_.find(table_.audio_hash[i]); !cached.empty()) {
+      std::ranges::copy(cached, table_.features.row(clip).begin());
+      table_.status[i] = "ok";
+      ++n_cached_;
+      ++n_done_;
+      return;
+    }
+    if (!is_first_of_its_audio(clip, table_.audio_hash[i])) return;
+    if (resampler) resampler->resample(waveform);
+  } catch (const Error& error) {
+    return refuse(clip, error.what());
+  } catch (const std::bad_alloc&) {
+    return refuse(clip, "needs more memory than there is");
+  }
+  queue_.append(clip, waveform);
+}
+
+void Run::decode_clips() {
+  try {
+    AudioDecoder decoder;
+    std::optional<Resampler> resampler;
+    if (spec_.sample_rate > 0) resampler.emplace(spec_.sample_rate);
+    Waveform waveform;
+    const auto n_clips = static_cast<Index>(manifest_.clips.size());
+    for (Index clip = next_clip_++; clip < n_clips && !queue_.is_stopped(); clip = next_clip_++)
+      decode_clip(clip, decoder, resampler, waveform);
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    error_ = std::current_exception();
+    queue_.stop();
+  }
+  queue_.producer_is_done();
+}
+
+// Null where the spec makes no sense at this rate; refused_rates_ then says why.
+FeatureExtractor* Run::extractor(int sample_rate) {
+  if (refused_rates_.contains(sample_rate)) return nullptr;
+  auto& extractor = extractors_[sample_rate];
+  if (extractor) return extractor.get();
+  try {
+    extractor = engine_.feature_extractor(make_feature_plan(spec_, sample_rate));
+  } catch (const UsageError& error) {
+    if (spec_.sample_rate > 0) throw;  // not the clip's fault
+    refused_rates_[sample_rate] = error.what();
+  }
+  return extractor.get();
+}
+
+void Run::extract_batch(const DecodedBatch& batch) {
+  const WaveformBatch waveforms = batch.samples.view();
+  FeatureExtractor* const features = extractor(waveforms.sample_rate);
+  if (features == nullptr) {
+    for (const Index clip : batch.clips) refuse(clip, refused_rates_.at(waveforms.sample_rate));
+    return;
+  }
+  const auto n_clips = static_cast<Index>(batch.clips.size());
+  if (batch_rows_.rows < n_clips) batch_rows_ = Matrix<float>(n_clips, table_.features.cols);
+  features->extract(waveforms, batch_rows_.view().rows_from(0, n_clips));
+  std::vector<Index> finished;
+  finished.reserve(batch.clips.size());
+  for (Index i = 0; i < n_clips; ++i) {
+    const Index clip = batch.clips[static_cast<std::size_t>(i)];
+    const auto row = std::as_const(batch_rows_).row(i);
+    const auto bad = std::ranges::find_if_not(row, [](float value) { return std::isfinite(value); });
+    if (bad != row.end()) {
+      refuse(clip, fmt::format("its feature {} is {}",
+                               table_.columns[static_cast<std::size_t>(bad - row.begin())], *bad));
+      continue;
+    }
+    std::ranges::copy(row, table_.features.row(clip).begin());
+    table_.status[static_cast<std::size_t>(clip)] = "ok";
+    finished.push_back(clip);
+    ++n_done_;
+  }
+  writer_.push(finished);
+}
+
+void Run::extract_batches() {
+  auto last_shown = start_;
+  while (!queue_.is_drained()) {
+    if (auto batch = queue_.take(kProgressInterval)) {
+      extract_batch(*batch);
+      queue_.give_back(std::move(batch));
+    }
+    if (Clock::now() - last_shown < kProgressInterval) continue;
+    show_progress();
+    last_shown = Clock::now();
+  }
+}
+
+void Run::show_progress() {
+  const Index n_done = n_done_;
+  progress_.update(n_done,
+                   fmt::format("{:.0f} clips/s", static_cast<double>(n_done) / seconds_since(start_)));
+}
+
+void Run::copy_identical() {
+  for (const auto& [clip, first] : identical_) {
+    const auto to = static_cast<std::size_t>(clip), from = static_cast<std::size_t>(first);
+    table_.status[to] = table_.status[from];
+    table_.audio_hash[to] = table_.audio_hash[from];
+    table_.duration_s[to] = table_.duration_s[from];
+    std::ranges::copy(std::as_const(table_.features).row(first), table_.features.row(clip).begin());
+    ++n_done_;
+  }
+}
+
+Extraction Run::finish() {
+  progress_.begin("features", table_.n_clips());
+  {
+    std::vector<std::jthread> decoders;
+    struct StopAtEnd {  // before the threads are joined, whatever is thrown here
+      BatchQueue& queue;
+      ~StopAtEnd() { queue.stop(); }
+    } stop_at_end{queue_};
+    for (int i = 0; i < n_threads_; ++i) decoders.emplace_back([this] { decode_clips(); });
+    extract_batches();
+  }
+  if (error_) std::rethrow_exception(error_);
+  copy_identical();
+  writer_.finish();
+  std::set<std::string> engines = n_cached_ > 0 ? cache_.engines() : std::set<std::string>();
+  if (n_cached_ == 0 || !first_of_audio_.empty()) engines.emplace(engine_.name());
+  table_.engine = fmt::format("{}", fmt::join(engines, ", "));
+  cache_.finish(table_);
+  show_progress();
+  progress_.end();
+  ExtractionReport done = report();
+  return {std::move(table_), std::move(done)};
+}
+
+ExtractionReport Run::report() const {
+  ExtractionReport report;
+  report.n_clips = table_.n_clips();
+  report.n_cached = n_cached_;
+  for (std::size_t i = 0; i < table_.clips.size(); ++i) {
+    report.audio_seconds += table_.duration_s[i];
+    if (table_.is_ok(static_cast<Index>(i))) continue;
+    report.refused.push_back({table_.clips[i].path, table_.status[i].substr(kRefused.size())});
+  }
+  report.n_refused = static_cast<Index>(report.refused.size());
+  for (const auto& [clip, first] : identical_) report.n_identical += table_.is_ok(clip);
+  report.n_computed = report.n_clips - report.n_refused - report.n_cached - report.n_identical;
+  report.seconds = seconds_since(start_);
+  report.cpu_seconds = cpu_seconds() - cpu_start_;
+  return report;
+}
+
+}  // namespace
+
+Extraction extract_features(const Manifest& manifest, const FeatureSpec& spec, Engine& engine,
+                            const std::filesystem::path& file, const ExtractionOptions& options,
+                            Progress& progress) {
+  return Run(manifest, spec, engine, file, options, progress).finish();
+}
+
+}  // namespace melgrad
