@@ -69,33 +69,45 @@ class ClipPasses {
     return tables_.any_chroma ? record(chunk) : workspace_.magnitude.data();
   }
 
-  // The chunk's spectrum, and its record: dB of each mfcc.
-  void compute_record(Index chunk, bool is_next) {
+  // The chunk's spectrum and record, with the first n_power_sums bins added to sums. Returns the largest
+  // |X|^2 of each frame.
+  V compute_record(Index chunk, bool is_next, Index n_power_sums) {
     const LaneFft& fft = fill_tile(tables_, task_, chunk * lanes, is_next, workspace_);
     float* const power = workspace_.power.data();
-    float* const magnitudes = magnitude(chunk);
-    transform(fft, workspace_.tile.data(), workspace_.fft_scratch.data(), power, magnitudes);
-    if (n_valid(chunk) < lanes) {
-      zero_invalid(power, plan_.n_bins, n_valid(chunk));
-      if (magnitudes != nullptr) zero_invalid(magnitudes, plan_.n_bins, n_valid(chunk));
-    }
+    transform(fft, workspace_.tile.data(), workspace_.fft_scratch.data(), power);
+    if (n_valid(chunk) < lanes) zero_invalid(power, plan_.n_bins, n_valid(chunk));
+    FirstReading reading{power, magnitude(chunk), lane_sums(tables_.power_sum_offset), n_power_sums};
+    bool is_read = false;
     for (std::size_t i = 0; i < n_descriptors_; ++i) {
       const DescriptorTable& table = tables_.descriptors[i];
       if (table.mfcc == nullptr) continue;
-      const V amin = broadcast(static_cast<float>(table.mfcc->spec.amin));
-      const V ref_db = broadcast(static_cast<float>(table.mfcc->ref_db));
       float* const db = record(chunk) + table.record_offset;
-      mel_bands(table.mfcc->bank, power, [&](Index band, V value) HWY_ATTR {
-        store_values(hn::Sub(decibel(value, amin), ref_db), db, band);
-      });
+      if (is_read) {
+        Spectrum spectrum{power};
+        put_decibels(*table.mfcc, spectrum, db);
+      } else {
+        reading.read(0, table.mfcc->bank.interval_begin.front());
+        put_decibels(*table.mfcc, reading, db);
+        reading.read(table.mfcc->bank.end_bin(), plan_.n_bins);
+        is_read = true;
+      }
     }
+    if (!is_read) reading.read(0, plan_.n_bins);
+    return reading.largest;
+  }
+
+  template <class Bins>
+  HWY_INLINE static void put_decibels(const MfccPlan& mfcc, Bins& spectrum, float* db) {
+    const V amin = broadcast(static_cast<float>(mfcc.spec.amin));
+    const V ref_db = broadcast(static_cast<float>(mfcc.ref_db));
+    mel_bands(mfcc.bank, spectrum, [&](Index band, V value) HWY_ATTR {
+      store_values(hn::Sub(decibel(value, amin), ref_db), db, band);
+    });
   }
 
   void first_pass(Index chunk) {
-    compute_record(chunk, chunk > 0);
-    const float* const power = workspace_.power.data();
+    const V largest = compute_record(chunk, chunk > 0, tables_.n_power_sums);
     const float* const magnitudes = magnitude(chunk);
-    add_values(power, tables_.n_power_sums, lane_sums(tables_.power_sum_offset));
     add_values(magnitudes, tables_.n_magnitude_sums, lane_sums(tables_.magnitude_sum_offset));
     for (std::size_t i = 0; i < n_descriptors_; ++i) {
       const DescriptorTable& table = tables_.descriptors[i];
@@ -106,13 +118,13 @@ class ClipPasses {
         so_far = chunk == 0 ? loudest : std::max(so_far, loudest);
       } else if (table.mel != nullptr && per_frame(table)) {
         float* const values = workspace_.values.data();
-        mel_bands(table.mel->bank, table.mel->spec.power == 1 ? magnitudes : power,
+        Spectrum spectrum{table.mel->spec.power == 1 ? magnitudes : workspace_.power.data()};
+        mel_bands(table.mel->bank, spectrum,
                   [&](Index band, V value) HWY_ATTR { store_values(value, values, band); });
         put_frames(i, chunk, values);
       }
     }
-    if (tables_.estimates_tuning)
-      add_peaks(plan_.tuning, magnitudes, hn::Sqrt(max_values(power, plan_.n_bins)), workspace_);
+    if (tables_.estimates_tuning) add_peaks(plan_.tuning, magnitudes, hn::Sqrt(largest), workspace_);
   }
 
   void choose_chroma_banks() {
@@ -136,7 +148,8 @@ class ClipPasses {
   void second_pass(Index first) {
     const Index n = std::min<Index>(2, n_chunks_ - first);
     if (first >= workspace_.n_kept)
-      for (Index chunk = first; chunk < first + n; ++chunk) compute_record(chunk, chunk > workspace_.n_kept);
+      for (Index chunk = first; chunk < first + n; ++chunk)
+        compute_record(chunk, chunk > workspace_.n_kept, 0);
     for (std::size_t i = 0; i < n_descriptors_; ++i) {
       const DescriptorTable& table = tables_.descriptors[i];
       if (table.mfcc != nullptr)

@@ -37,20 +37,43 @@ inline void add_values(const float* HWY_RESTRICT values, Index n, float* HWY_RES
 
 // The largest of values[i], i < n, in each lane.
 HWY_INLINE V max_values(const float* HWY_RESTRICT values, Index n) {
-  V m[4] = {load_values(values, 0), load_values(values, 0), load_values(values, 0), load_values(values, 0)};
-  Index i = 0;
-  for (; i + 4 <= n; i += 4) {
-    HWY_UNROLL(4)
-    for (Index j = 0; j < 4; ++j) m[j] = hn::Max(m[j], load_values(values, i + j));
-  }
-  for (; i < n; ++i) m[0] = hn::Max(m[0], load_values(values, i));
-  return hn::Max(hn::Max(m[0], m[1]), hn::Max(m[2], m[3]));
+  V largest = load_values(values, 0);
+  for (Index i = 1; i < n; ++i) largest = hn::Max(largest, load_values(values, i));
+  return largest;
 }
 
-// Calls put(band, value) with bank @ spectrum [n_bins][lanes] for every band: each bin has one weight on the
-// rising slope of a band and one on the falling slope of the band before.
-template <class Put>
-HWY_INLINE void mel_bands(const MelBank& bank, const float* HWY_RESTRICT spectrum, const Put& put) {
+// A spectrum [n_bins][lanes] that banks are applied to.
+struct Spectrum {
+  const float* values;
+
+  HWY_INLINE V operator()(Index bin) const { return load_values(values, bin); }
+};
+
+// A power spectrum at its first reading, each bin of which is read exactly once: the reader goes through the
+// bins while the divider is busy with their square roots.
+struct FirstReading {
+  const float* power;
+  float* magnitude;  // gets |X|, unless null
+  float* sums;       // [n_sums][lanes] gets |X|^2 added
+  Index n_sums;
+  V largest = hn::Zero(df);  // |X|^2 in each lane
+
+  HWY_INLINE V operator()(Index bin) {
+    const V x = load_values(power, bin);
+    largest = hn::Max(largest, x);
+    if (bin < n_sums) store_values(hn::Add(load_values(sums, bin), x), sums, bin);
+    if (magnitude != nullptr) store_values(hn::Sqrt(x), magnitude, bin);
+    return x;
+  }
+  void read(Index begin, Index end) {
+    for (Index bin = begin; bin < end; ++bin) (*this)(bin);
+  }
+};
+
+// Calls put(band, value) with bank @ spectrum for every band: each bin has one weight on the rising slope of
+// a band and one on the falling slope of the band before. Reads the bins of the bank in order, each once.
+template <class Bins, class Put>
+HWY_INLINE void mel_bands(const MelBank& bank, Bins& spectrum, const Put& put) {
   const float* HWY_RESTRICT rising = bank.rising.data();
   const float* HWY_RESTRICT falling = bank.falling.data();
   const int* HWY_RESTRICT begin = bank.interval_begin.data();
@@ -58,7 +81,7 @@ HWY_INLINE void mel_bands(const MelBank& bank, const float* HWY_RESTRICT spectru
   for (Index i = 0; i <= bank.n_mels; ++i) {
     V rise = hn::Zero(df), fall = hn::Zero(df);
     for (Index bin = begin[i]; bin < begin[i + 1]; ++bin) {
-      const V x = load_values(spectrum, bin);
+      const V x = spectrum(bin);
       rise = hn::MulAdd(x, broadcast(rising[bin]), rise);
       fall = hn::MulAdd(x, broadcast(falling[bin]), fall);
     }

@@ -168,17 +168,12 @@ struct FloatInput {
   HWY_INLINE Complex point(std::size_t i) const { return {sample(2 * i), sample(2 * i + 1)}; }
 };
 
-// |X|^2 [n_bins][lanes], and |X| if it is wanted: the square root runs in the divider, which the butterflies
-// leave idle.
-template <bool with_magnitude>
-struct SpectrumOutput {
+// |X|^2 [n_bins][lanes].
+struct PowerOutput {
   float* power;
-  float* magnitude;
 
   HWY_INLINE void put(int bin, V re, V im) const {
-    const V square = hn::MulAdd(re, re, hn::Mul(im, im));
-    hn::Store(square, df, power + bin * lanes);
-    if constexpr (with_magnitude) hn::Store(hn::Sqrt(square), df, magnitude + bin * lanes);
+    hn::Store(hn::MulAdd(re, re, hn::Mul(im, im)), df, power + bin * lanes);
   }
   // Bins k and m - k from z = Z[k] and y = Z[m - k]; w = -i exp(-2 pi i k / n_fft).
   HWY_INLINE void put_pair(int k, int m, const Complex& z, const Complex& y, const float* w) const {
@@ -312,9 +307,9 @@ HWY_INLINE void end_row(const float* HWY_RESTRICT t, Complex* HWY_RESTRICT out) 
 
 // Rows c and n_columns - c hold Z[k] and Z[m - k]: point d of row c is k = c + n_columns * d, and its partner
 // is point n_rows - 1 - d of the other (point n_rows - d of row 0 itself).
-template <int first, int last, class Output>
+template <int first, int last>
 HWY_NOINLINE void transform_rows(const LaneFft& fft, const float* HWY_RESTRICT scratch,
-                                 const Output& output) {
+                                 const PowerOutput& output) {
   constexpr int n_rows = first * last, m = fft_columns * n_rows;
   const std::size_t row_stride = static_cast<std::size_t>(n_rows + 1) * 2 * lanes;
   const float* HWY_RESTRICT twiddles = fft.split_twiddles.data();
@@ -354,14 +349,14 @@ HWY_NOINLINE void transform_rows(const LaneFft& fft, const float* HWY_RESTRICT s
     output.put_pair(fft_columns * d, m, point(d), point(n_rows - d), twiddles + 2 * fft_columns * d);
 }
 
-template <int n_rows, class Output>
-HWY_INLINE void transform_rows_of(const LaneFft& fft, const float* scratch, const Output& output) {
+template <int n_rows>
+HWY_INLINE void transform_rows_of(const LaneFft& fft, const float* scratch, const PowerOutput& output) {
   constexpr RowSplit split = row_split(n_rows);
   transform_rows<split.first, split.last>(fft, scratch, output);
 }
 
-template <class Input, class Output>
-HWY_INLINE void two_pass(const LaneFft& fft, const Input& input, float* scratch, const Output& output) {
+template <class Input>
+HWY_INLINE void two_pass(const LaneFft& fft, const Input& input, float* scratch, const PowerOutput& output) {
   transform_columns(fft, input, scratch);
   switch (fft.n_rows) {
     case 4:
@@ -423,9 +418,9 @@ HWY_INLINE float* run_passes(const ComplexPasses& passes, float* x, float* y) {
   return x;
 }
 
-template <class Input, class Output>
+template <class Input>
 HWY_NOINLINE void transform_by_passes(const LaneFft& fft, const Input& input, float* scratch,
-                                      const Output& output) {
+                                      const PowerOutput& output) {
   const int m = fft.n_fft / 2;
   float* const other = scratch + static_cast<std::ptrdiff_t>(m) * 2 * lanes;
   for (int i = 0; i < m; ++i)
@@ -443,8 +438,9 @@ HWY_NOINLINE void transform_by_passes(const LaneFft& fft, const Input& input, fl
 // X[k] = c[k] sum over j of (x[j] c[j]) c'[k - j] with c[j] = exp(-pi i j^2 / n): a cyclic convolution. The
 // last factor c[k] has magnitude 1 and is left out; the inverse transform is the forward one of swapped
 // parts.
-template <class Input, class Output>
-HWY_NOINLINE void bluestein(const LaneFft& fft, const Input& input, float* scratch, const Output& output) {
+template <class Input>
+HWY_NOINLINE void bluestein(const LaneFft& fft, const Input& input, float* scratch,
+                            const PowerOutput& output) {
   const int size = fft.passes.size;
   const auto at = [](float* z, int i) HWY_ATTR { return z + static_cast<std::ptrdiff_t>(i) * 2 * lanes; };
   float* const other = at(scratch, size);
@@ -466,8 +462,9 @@ HWY_NOINLINE void bluestein(const LaneFft& fft, const Input& input, float* scrat
   }
 }
 
-template <class Input, class Output>
-HWY_INLINE void transform_with(const LaneFft& fft, const Input& input, float* scratch, const Output& output) {
+template <class Input>
+HWY_INLINE void transform_with(const LaneFft& fft, const Input& input, float* scratch,
+                               const PowerOutput& output) {
   switch (fft.method) {
     case LaneFft::Method::two_pass:
       return two_pass(fft, input, scratch, output);
@@ -478,23 +475,17 @@ HWY_INLINE void transform_with(const LaneFft& fft, const Input& input, float* sc
   }
 }
 
-template <class Output>
-HWY_INLINE void transform_to(const LaneFft& fft, const void* tile, float* scratch, const Output& output) {
+// |X|^2 [n_bins][lanes] of the frames of a tile. scratch has fft.scratch_size() floats; all but the tile are
+// aligned.
+inline void transform(const LaneFft& fft, const void* tile, float* scratch, float* power) {
   const std::int32_t* const offset = fft.offset.data();
   const float* const window = fft.window.data();
   if (fft.layout.pairs)
-    transform_with(fft, PairInput{static_cast<const std::int32_t*>(tile), offset, window}, scratch, output);
+    transform_with(fft, PairInput{static_cast<const std::int32_t*>(tile), offset, window}, scratch,
+                   PowerOutput{power});
   else
-    transform_with(fft, FloatInput{static_cast<const float*>(tile), offset, window}, scratch, output);
-}
-
-// Spectra [n_bins][lanes] of the frames of a tile. magnitude may be null; scratch has fft.scratch_size()
-// floats; all but the tile are aligned.
-inline void transform(const LaneFft& fft, const void* tile, float* scratch, float* power, float* magnitude) {
-  if (magnitude != nullptr)
-    transform_to(fft, tile, scratch, SpectrumOutput<true>{power, magnitude});
-  else
-    transform_to(fft, tile, scratch, SpectrumOutput<false>{power, nullptr});
+    transform_with(fft, FloatInput{static_cast<const float*>(tile), offset, window}, scratch,
+                   PowerOutput{power});
 }
 
 }  // namespace HWY_NAMESPACE

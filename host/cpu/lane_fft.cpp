@@ -171,7 +171,7 @@ Matrix<float> power_spectra(MatrixView<const float> frames, std::span<const floa
       for (Index lane = 0; lane < kernels.lanes; ++lane)
         tile[at(j * fft.layout.pitch) + static_cast<std::size_t>(lane)] =
             lane < n_valid ? frames(first + lane, j) : 0.0f;
-    kernels.transform(fft, tile.data(), scratch.data(), power.data(), nullptr);
+    kernels.transform(fft, tile.data(), scratch.data(), power.data());
     for (Index lane = 0; lane < n_valid; ++lane)
       for (int k = 0; k < fft.n_bins; ++k)
         spectra(first + lane, k) = power[at(k * kernels.lanes) + static_cast<std::size_t>(lane)];

@@ -20,49 +20,85 @@ namespace HWY_NAMESPACE {
 using DoubleTag = hn::ScalableTag<double>;
 using HalfTag = hn::Rebind<float, DoubleTag>;  // as many floats as fit a vector of doubles
 
+// Peaks side by side, in Workspace::new_peaks: the magnitudes below, at and above them, their bin, their
+// shift.
+struct PeakArrays {
+  float* below;
+  float* at;
+  float* above;
+  float* bin;
+  float* shift;
+
+  explicit PeakArrays(const Workspace& workspace) {
+    const std::size_t most = workspace.new_peaks.size() / 5;
+    below = workspace.new_peaks.data();
+    at = below + most;
+    above = at + most;
+    bin = above + most;
+    shift = bin + most;
+  }
+};
+
+// Appends the lanes of bin k that are peaks to `peaks`, of which there are n; returns how many. magnitude
+// points to bin k, whose neighbours' magnitudes are a and c.
+template <class Mask>
+HWY_INLINE std::size_t put_peaks(Mask is_peak, int k, V a, V b, V c, const float* magnitude,
+                                 const PeakArrays& peaks, std::size_t n) {
+#if HWY_TARGET <= HWY_AVX3
+  (void)magnitude;
+  hn::StoreU(broadcast(static_cast<float>(k)), df, peaks.bin + n);
+  hn::CompressStore(a, is_peak, df, peaks.below + n);
+  hn::CompressStore(c, is_peak, df, peaks.above + n);
+  return hn::CompressStore(b, is_peak, df, peaks.at + n);
+#else  // compression is a table look-up here, and slower than one peak after another
+  (void)a, (void)b, (void)c;
+  std::uint8_t bits[8] = {};
+  hn::StoreMaskBits(df, is_peak, bits);
+  std::size_t count = 0;
+  for (unsigned rest = bits[0]; rest != 0; rest &= rest - 1, ++count) {
+    const float* const x = magnitude + hwy::Num0BitsBelowLS1Bit_Nonzero32(rest);
+    peaks.below[n + count] = x[-lanes];
+    peaks.at[n + count] = x[0];
+    peaks.above[n + count] = x[lanes];
+    peaks.bin[n + count] = static_cast<float>(k);
+  }
+  return count;
+#endif
+}
+
 // Appends the pitch and magnitude of every peak in magnitude [n_bins][lanes] to the workspace's lists;
 // `largest` is each frame's largest magnitude.
 inline void add_peaks(const TuningPlan& plan, const float* HWY_RESTRICT magnitude, V largest,
                       Workspace& workspace) {
-  // Peaks side by side: the magnitudes below, at and above them, their bin, their shift.
-  const std::size_t most = workspace.new_peaks.size() / 5;
-  float* const below = workspace.new_peaks.data();
-  float* const at = below + most;
-  float* const above = at + most;
-  float* const bin = above + most;
-  float* const shift = bin + most;
+  const PeakArrays peaks(workspace);
   const V reference = hn::Mul(largest, broadcast(static_cast<float>(TuningPlan::threshold)));
   std::size_t n = 0;
   V a = load_values(magnitude, plan.first_bin - 1), b = load_values(magnitude, plan.first_bin);
   for (int k = plan.first_bin; k < plan.end_bin; ++k) {
     const V c = load_values(magnitude, k + 1);
     const auto is_peak = hn::And(hn::And(hn::Gt(b, reference), hn::Gt(b, a)), hn::Ge(b, c));
-    if (!hn::AllFalse(df, is_peak)) {
-      hn::StoreU(broadcast(static_cast<float>(k)), df, bin + n);
-      hn::CompressStore(a, is_peak, df, below + n);
-      hn::CompressStore(c, is_peak, df, above + n);
-      n += hn::CompressStore(b, is_peak, df, at + n);
-    }
+    n += put_peaks(is_peak, k, a, b, c, magnitude + k * lanes, peaks, n);
     a = b;
     b = c;
   }
   float* const out_magnitude = workspace.peak_magnitude.data() + workspace.n_peaks;
   float* const out_pitch = workspace.peak_pitch.data() + workspace.n_peaks;
   for (std::size_t i = 0; i < n; i += static_cast<std::size_t>(lanes)) {
-    const V x0 = hn::LoadU(df, below + i), x1 = hn::LoadU(df, at + i), x2 = hn::LoadU(df, above + i);
+    const V x0 = hn::LoadU(df, peaks.below + i), x1 = hn::LoadU(df, peaks.at + i),
+            x2 = hn::LoadU(df, peaks.above + i);
     const V curvature = hn::Sub(hn::Add(x2, x0), hn::Add(x1, x1));
     const V slope = hn::Mul(hn::Sub(x2, x0), broadcast(0.5f));
     const auto is_sharp = hn::Lt(hn::Abs(slope), hn::Abs(curvature));
     const V s = hn::IfThenElseZero(is_sharp, hn::Neg(hn::Div(slope, curvature)));
-    hn::StoreU(s, df, shift + i);
+    hn::StoreU(s, df, peaks.shift + i);
     hn::StoreU(hn::Add(x1, hn::Mul(hn::Mul(slope, broadcast(0.5f)), s)), df, out_magnitude + i);
   }
   const DoubleTag dd;
   const HalfTag half;
   const auto hz_per_bin = hn::Set(dd, plan.hz_per_bin);
   for (std::size_t i = 0; i < n; i += hn::MaxLanes(dd)) {
-    const auto position =
-        hn::Add(hn::PromoteTo(dd, hn::LoadU(half, bin + i)), hn::PromoteTo(dd, hn::LoadU(half, shift + i)));
+    const auto position = hn::Add(hn::PromoteTo(dd, hn::LoadU(half, peaks.bin + i)),
+                                  hn::PromoteTo(dd, hn::LoadU(half, peaks.shift + i)));
     hn::StoreU(hn::DemoteTo(half, hn::Mul(position, hz_per_bin)), half, out_pitch + i);
   }
   workspace.n_peaks += n;
