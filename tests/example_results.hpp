@@ -70,7 +70,7 @@ inline Results example_results(const std::vector<std::string>& labels, bool with
   results.dataset.n_clips += 2;
   results.dataset.n_duplicates = 1;
   results.dataset.audio_seconds = 4440;
-  results.features.spec.name = "notebook";
+  results.features.spec = feature_spec("notebook");
   results.features.n_features = 180;
   results.features.seconds = 0.5;
   results.features.cpu_seconds = 0.9;

@@ -12,12 +12,13 @@ namespace melgrad {
 namespace {
 
 constexpr int gap_between = 3;
+constexpr int untouched = 234;  // palette colour of cells without clips
 
 // How all matrices of one text are drawn.
 struct Layout {
   int label_width = 0;  // of the row labels, number included
   int title_width = 0;
-  int cell = 1;            // columns of a cell; 1: a shade without a number
+  int cell = 0;            // columns of a cell; 1: a shade without a number; 0: no room for a matrix
   std::size_t beside = 1;  // matrices in a row
   std::vector<std::string> row_labels;
   std::vector<std::string> column_labels;
@@ -45,10 +46,7 @@ std::string cell_text(double share, bool right, int width, const TextStyle& styl
   const std::string number = whole == 0 ? std::string(symbol("·", ".", style)) : fmt::format("{}", whole);
   const std::string text =
       whole == 100 ? right_aligned("100", width, style) : right_aligned(number, width - 1, style) + ' ';
-  if (style.colour) {
-    return whole == 0 ? painted(text, Ink::dim, style)
-                      : on_background(text, cell_colour(share, right), style);
-  }
+  if (style.colour) return on_background(text, whole == 0 ? untouched : cell_colour(share, right), style);
   if (right && width >= 5) return right_aligned('[' + number + ']', width, style);
   return text;
 }
@@ -78,8 +76,7 @@ Layout make_layout(const std::vector<std::string>& labels, const std::vector<std
   std::size_t fewest_rows = n_matrices + 1;
   for (const int cell : {5, 4, 3, 1}) {
     const int matrix = std::max(static_cast<int>(labels.size()) * cell, layout.title_width) + gap_between;
-    const auto beside =
-        std::min(n_matrices, static_cast<std::size_t>(std::max(room / matrix, cell == 1 ? 1 : 0)));
+    const auto beside = std::min(n_matrices, static_cast<std::size_t>(std::max(room / matrix, 0)));
     if (beside == 0) continue;
     const std::size_t n_rows = (n_matrices + beside - 1) / beside;
     if (n_rows >= fewest_rows || (cell == 1 && fewest_rows <= n_matrices)) continue;
@@ -87,7 +84,7 @@ Layout make_layout(const std::vector<std::string>& labels, const std::vector<std
     layout.cell = cell;
     layout.beside = beside;
   }
-  if (layout.cell == 1) return layout;
+  if (layout.cell <= 1) return layout;
   layout.column_labels = column_labels(labels, layout.cell - 1);
   if (layout.column_labels.front() == cut(printable(labels.front()), layout.cell - 1)) return layout;
   for (std::size_t i = 0; i < labels.size(); ++i)
@@ -146,6 +143,20 @@ std::string matrices_in_a_row(const std::vector<const ProtocolResult*>& shown, c
   return text;
 }
 
+// In place of a matrix that is too wide.
+std::string pairs_text(const ProtocolResult& result, const std::string& title, const TextStyle& style) {
+  const int name_width = style.width / 3;
+  const auto names = distinct_names(result.labels, name_width, style);
+  std::string text = "  " + painted(title, Ink::bold, style) + '\n';
+  for (const Confusion& pair : top_confusions(result, 12))
+    text += fmt::format("  {} {} {} {:3.0f} %\n",
+                        left_aligned(names[static_cast<std::size_t>(pair.truth)], name_width, style),
+                        symbol("→", "->", style),
+                        left_aligned(names[static_cast<std::size_t>(pair.predicted)], name_width, style),
+                        100 * pair.share);
+  return text;
+}
+
 }  // namespace
 
 std::string confusion_text(const Results& results, const TextStyle& style) {
@@ -161,14 +172,18 @@ std::string confusion_text(const Results& results, const TextStyle& style) {
     for (auto each = waiting.begin(); each != same; ++each)
       titles.push_back(protocol_title((*each)->protocol, results.dataset));
     const Layout layout = make_layout(labels, titles, style);
+    if (layout.cell == 0) {
+      text += '\n' + pairs_text(*waiting.front(), titles.front(), style);
+      waiting.erase(waiting.begin());
+      continue;
+    }
     const auto end = std::min(same, waiting.begin() + static_cast<std::ptrdiff_t>(layout.beside));
     const std::vector<const ProtocolResult*> beside(waiting.begin(), end);
     waiting.erase(waiting.begin(), end);
     text += '\n' + matrices_in_a_row(beside, results, layout, style);
   }
   if (text.empty()) return text;
-  return '\n' + painted("Confusions", Ink::heading, style) + "  " +
-         painted("rows: the truth; columns: the prediction; percent of the row", Ink::dim, style) + '\n' +
+  return heading("Confusions", "row: the truth; column: the prediction; % of the row", style) +
          text.substr(1);
 }
 

@@ -101,24 +101,23 @@ void add_own(const Results& results, std::vector<std::string>& said) {
 void add_labels(const Results& results, std::vector<std::string>& said) {
   const ProtocolResult& result = *hardest(results);
   const auto& classes = result.metrics.per_class;
+  const auto name = [&](int label) { return printable(result.labels[static_cast<std::size_t>(label)]); };
+  const auto f1 = [&](int label) { return 100 * classes[static_cast<std::size_t>(label)].f1; };
   int best = -1, worst = -1;
   for (int label = 0; label < static_cast<int>(classes.size()); ++label) {
-    const auto f1 = [&](int which) { return classes[static_cast<std::size_t>(which)].f1; };
     if (classes[static_cast<std::size_t>(label)].support == 0) continue;
     if (best < 0 || f1(label) > f1(best)) best = label;
     if (worst < 0 || f1(label) < f1(worst)) worst = label;
   }
-  if (best == worst) return;
-  const auto name = [&](int label) { return printable(result.labels[static_cast<std::size_t>(label)]); };
-  const auto f1 = [&](int label) { return 100 * classes[static_cast<std::size_t>(label)].f1; };
-  std::string text = fmt::format("Easiest is {} (F1 {:.0f} %), hardest {} ({:.0f} %).", name(best), f1(best),
-                                 name(worst), f1(worst));
-  std::vector<std::string> pairs;
+  std::vector<std::string> sentences, pairs;
+  if (best != worst)
+    sentences.push_back(fmt::format("Easiest is {} (F1 {:.0f} %), hardest {} ({:.0f} %).", name(best),
+                                    f1(best), name(worst), f1(worst)));
   for (const Confusion& pair : top_confusions(result, 3))
     pairs.push_back(
         fmt::format("{} for {} ({:.0f} %)", name(pair.truth), name(pair.predicted), 100 * pair.share));
-  if (!pairs.empty()) text += fmt::format(" Most often mistaken: {}.", fmt::join(pairs, ", "));
-  said.push_back(text);
+  if (!pairs.empty()) sentences.push_back(fmt::format("Most often mistaken: {}.", fmt::join(pairs, ", ")));
+  if (!sentences.empty()) said.push_back(fmt::format("{}", fmt::join(sentences, " ")));
 }
 
 void add_training(const Results& results, std::vector<std::string>& said) {
@@ -150,7 +149,7 @@ std::string protocol_title(Protocol protocol, const DatasetSummary& dataset) {
     case Protocol::own:
       return "own recordings";
     case Protocol::given:
-      return "the given test clips";
+      return "given test clips";
   }
   return {};
 }

@@ -8,7 +8,7 @@
 
 namespace melgrad {
 
-// "unheard clips", "unheard speakers", "own recordings", "given split": what a protocol tests.
+// "unheard clips", "unheard speakers", "own recordings", "given test clips": what a protocol tests.
 std::string protocol_title(Protocol protocol, const DatasetSummary& dataset);
 
 // Share of the test clips that would be right if every one were given the most frequent label.

@@ -11,12 +11,6 @@ namespace {
 
 constexpr std::string_view margin = "  ";
 
-std::string heading(std::string_view text, std::string_view explanation, const TextStyle& style) {
-  std::string line = '\n' + painted(text, Ink::heading, style);
-  if (!explanation.empty()) line += "  " + painted(explanation, Ink::dim, style);
-  return line + '\n';
-}
-
 // The widest of the names, at most `most`.
 int column_width(const std::vector<std::string>& names, int most) {
   int width = 0;
@@ -275,9 +269,10 @@ std::string protocols_text(const Results& results, const TextStyle& style) {
   if (!available(results).empty()) {
     text += accuracy_bars(results, style);
     for (const Results& part : by_width(results, 35, 18, style)) text += '\n' + metrics_table(part, style);
-    text += painted(fmt::format("{}{} standard error over the splits; gap in percentage points\n", margin,
+    text += painted(fmt::format("{}{} standard error over the splits; gap in percentage points", margin,
                                 symbol("±", "+", style)),
-                    Ink::dim, style);
+                    Ink::dim, style) +
+            '\n';
   }
   for (const ProtocolResult& result : results.models) {
     const std::string title = protocol_title(result.protocol, results.dataset);
@@ -309,6 +304,10 @@ std::string per_class_text(const Results& results, const TextStyle& style) {
 
 std::string loss_curves_text(const Results& results, const TextStyle& style) {
   std::string text;
+  std::vector<std::string> titles;
+  for (const ProtocolResult* result : available(results))
+    titles.push_back(protocol_title(result->protocol, results.dataset));
+  const int title_width = column_width(titles, 24);
   for (const ProtocolResult* result : available(results)) {
     std::vector<double> curve = mean_loss_curve(*result);
     if (curve.empty()) continue;
@@ -316,9 +315,9 @@ std::string loss_curves_text(const Results& results, const TextStyle& style) {
         fmt::format("{:.3g} to {:.2g} in {}", curve.front(), curve.back(), epochs_text(*result));
     for (double& loss : curve) loss = std::log(std::max(loss, 1e-12));
     const std::string title = protocol_title(result->protocol, results.dataset);
-    const int width = std::clamp(style.width - 24 - display_width(figures) - 4, 10, 48);
+    const int width = std::clamp(style.width - title_width - display_width(figures) - 5, 4, 48);
     text += fmt::format(
-        "{}{} {}  {}\n", margin, left_aligned(title, 20, style),
+        "{}{} {}  {}\n", margin, left_aligned(title, title_width, style),
         painted(left_aligned(sparkline(curve, width, style), width, style), Ink::figure, style), figures);
   }
   return text.empty() ? text : heading("Training loss", "logarithmic, mean of the splits", style) + text;
@@ -334,9 +333,10 @@ std::string findings_text(const Results& results, const TextStyle& style) {
 std::string results_text(const Results& results, const TextStyle& style) {
   std::string text = dataset_text(results.dataset, style);
   if (results.own) {
-    text += heading("Own recordings", printable(results.own->name), style) +
-            indented(facts_of(*results.own, style), style);
-    if (!results.own->refused.empty()) text += refusals_text(results.own->refused, style);
+    DatasetSummary own = *results.own;
+    own.group_noun = results.dataset.group_noun;
+    text += heading("Own recordings", printable(own.name), style) + indented(facts_of(own, style), style);
+    text += refusals_text(own.refused, style);
   }
   text += features_text(results, style);
   text += protocols_text(results, style);

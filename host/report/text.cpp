@@ -93,7 +93,7 @@ TextStyle text_style(std::FILE* stream, bool allow_colour) {
   const bool terminal = isatty(descriptor) == 1;
   winsize size{};
   if (terminal && ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-    style.width = std::max<int>(size.ws_col, 40);
+    style.width = std::max<int>(size.ws_col, 60);
   const char* no_color = std::getenv("NO_COLOR");
   const char* term = std::getenv("TERM");
   style.colour = allow_colour && terminal && (no_color == nullptr || *no_color == '\0') && term != nullptr &&
@@ -149,12 +149,6 @@ std::string left_aligned(std::string_view text, int width, const TextStyle& styl
 std::string right_aligned(std::string_view text, int width, const TextStyle& style) {
   const std::string fitted = shortened(text, width, style);
   return std::string(static_cast<std::size_t>(std::max(width - display_width(fitted), 0)), ' ') + fitted;
-}
-
-std::string centred(std::string_view text, int width, const TextStyle& style) {
-  const std::string fitted = shortened(text, width, style);
-  return left_aligned(right_aligned(fitted, width - (width - display_width(fitted)) / 2, style), width,
-                      style);
 }
 
 std::vector<std::string> distinct_names(const std::vector<std::string>& texts, int width,
@@ -269,6 +263,13 @@ std::string time_text(double seconds) {
 
 std::string counted(long long n, std::string_view noun) {
   return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s");
+}
+
+std::string heading(std::string_view title, std::string_view explanation, const TextStyle& style) {
+  std::string line = '\n' + painted(title, Ink::heading, style);
+  const std::string fitted = shortened(explanation, style.width - display_width(title) - 2, style);
+  if (!fitted.empty()) line += "  " + painted(fitted, Ink::dim, style);
+  return line + '\n';
 }
 
 std::string_view symbol(std::string_view unicode, std::string_view ascii, const TextStyle& style) {

@@ -10,7 +10,7 @@
 namespace melgrad {
 
 struct TextStyle {
-  int width = 100;      // columns
+  int width = 100;      // columns, at least 60
   bool colour = false;  // ANSI escapes with 256 colours
   bool unicode = true;  // block elements and box drawing; else ASCII
 };
@@ -34,7 +34,6 @@ std::string shortened(std::string_view text, int width, const TextStyle& style);
 // Shortened and padded to exactly `width` columns.
 std::string left_aligned(std::string_view text, int width, const TextStyle& style);
 std::string right_aligned(std::string_view text, int width, const TextStyle& style);
-std::string centred(std::string_view text, int width, const TextStyle& style);
 // All texts in at most `width` columns and still told apart: by their beginnings, else by beginnings and
 // ends, else by numbers.
 std::vector<std::string> distinct_names(const std::vector<std::string>& texts, int width,
@@ -56,6 +55,9 @@ std::string sparkline(std::span<const double> values, int width, const TextStyle
 std::string percent(double share);                        // "65.4 %"
 std::string time_text(double seconds);                    // "0.8 s", "3 min 20 s", "2 h 05 min"
 std::string counted(long long n, std::string_view noun);  // "1 clip", "1 200 clips"
+
+// An empty line, a title and what it shows.
+std::string heading(std::string_view title, std::string_view explanation, const TextStyle& style);
 
 // The symbol where the style has Unicode, else its ASCII stand-in.
 std::string_view symbol(std::string_view unicode, std::string_view ascii, const TextStyle& style);

@@ -71,7 +71,7 @@ def split_case(class_counts, test_fraction):
     assert len(set(remainders)) == len(remainders), "ties are drawn at random"
     labels = np.repeat(range(len(class_counts)), class_counts)
     _, test = next(StratifiedShuffleSplit(1, test_size=test_fraction, random_state=0).split(labels, labels))
-    return {"class_counts": class_counts, "test_fraction": test_fraction, "test_counts": np.bincount(labels[test]).tolist()}
+    return {"class_counts": class_counts, "test_fraction": test_fraction, "test_counts": np.bincount(labels[test], minlength=len(class_counts)).tolist()}
 
 
 def fold_case(class_counts, n_folds):
