@@ -6,7 +6,7 @@
 namespace melgrad {
 
 Matrix<float> predict_proba(Engine& engine, const Classifier& classifier, MatrixView<const float> features) {
-  const auto n_classes = static_cast<int>(classifier.parameters.biases.back().size());
+  const auto n_classes = static_cast<int>(classifier.labels.size());
   Matrix<float> probabilities(features.rows, n_classes);
   if (features.rows == 0) return probabilities;
 

@@ -1,5 +1,12 @@
 #pragma once
-// A trained classifier with everything needed to predict from a recording, and its HDF5 file.
+// A trained classifier with everything needed to predict from a recording, and its HDF5 file:
+//
+//   /weights/0 ...  [fan_in, fan_out] f4   of each layer, as scikit-learn's coefs_
+//   /biases/0 ...   [fan_out] f4           as intercepts_
+//   /scaler/mean, /scaler/scale [n_features] f4, as StandardScaler's mean_ and scale_
+//   /labels         [n_classes] strings
+//   attributes      format = "melgrad model", format_version, mlp_spec, feature_spec and provenance (JSON),
+//                   checksum (XXH3, 128 bits, of all of the above but the format's name and version)
 
 #include <filesystem>
 #include <string>
@@ -11,17 +18,24 @@
 
 namespace melgrad {
 
+inline constexpr int model_format_version = 1;
+
 struct Classifier {
   MlpSpec spec;
-  MlpParameters parameters;
+  MlpParameters parameters;  // two classes have one output: see n_outputs()
   FeatureScaling scaling;
   FeatureSpec features;
   std::vector<std::string> labels;  // [n_classes]
   Json provenance;                  // what it was trained on, with what, when
+  bool operator==(const Classifier&) const = default;
 };
 
-// Written to a temporary file, flushed, verified, renamed: `file` is whole or as it was before.
+// Written to a temporary file, flushed, verified, renamed: `file` is whole or as it was before. Throws if the
+// parts of the classifier do not fit together, or a number in it is not finite.
 void save_classifier(const Classifier& classifier, const std::filesystem::path& file);
+
+// Throws, with the file's name, if it is not a model, damaged, of another format version, or if its parts do
+// not fit together.
 Classifier load_classifier(const std::filesystem::path& file);
 
 }  // namespace melgrad

@@ -1,0 +1,301 @@
+#include "host/cpu/cpu_mlp.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "host/core/error.hpp"
+#include "host/core/parallel.hpp"
+#include "host/cpu/cpu_mlp_kernels.hpp"
+
+namespace melgrad {
+namespace {
+
+constexpr Index min_capacity =
+    64;  // rows of a workspace, so that asking many rows is not slowed by tiny batches
+
+struct Model {
+  MlpJob job;
+  TrainingRules rules;
+  TrainingState state;
+  MlpProgress progress;
+  AlignedFloats parameters;
+  AlignedFloats first_moment, second_moment;  // only while it trains
+  AlignedFloats best;                         // with early_stopping: parameters of the best epoch
+};
+
+// One core trains one model, whose parameters, moments and minibatch stay in that core's cache.
+class CpuMlpStack final : public MlpStack {
+ public:
+  CpuMlpStack(const TrainingSet& training_set, std::span<const MlpJob> jobs, int n_threads);
+
+  void train(int n_epochs) override;
+  const MlpProgress& progress(int model) const override { return at(model).progress; }
+  MlpParameters parameters(int model) const override;
+  void set_parameters(int model, const MlpParameters& parameters) override;
+  void predict_proba(int model, MatrixView<const float> features, MatrixView<float> probabilities) override;
+
+ private:
+  const Model& at(int model) const { return models_.at(static_cast<std::size_t>(model)); }
+  void check_job(const MlpJob& job) const;
+  void initialise(Model& model) const;
+  void train_model(Model& model, int n_epochs, MlpWorkspace& workspace) const;
+  double train_epoch(Model& model, MlpWorkspace& workspace) const;
+  double validation_score(const Model& model, MlpWorkspace& workspace) const;
+  Index training_capacity() const;
+
+  TrainingSet training_set_;
+  MlpNetwork network_;
+  MlpKernels kernels_ = mlp_kernels();
+  int n_threads_;
+  std::vector<Model> models_;
+  std::vector<std::unique_ptr<MlpWorkspace>> workspaces_;  // [n_threads], made when first needed
+};
+
+MlpNetwork make_network(const TrainingSet& training_set, std::span<const MlpJob> jobs) {
+  if (jobs.empty()) fail("a stack of no models");
+  if (training_set.n_classes < 2)
+    fail("{} class in the training set: a classifier needs two at least", training_set.n_classes);
+  if (training_set.features.cols < 1) fail("a training set without features");
+  const MlpSpec& spec = jobs.front().spec;
+  return MlpNetwork(training_set.features.cols, spec.hidden_layer_sizes, spec.activation,
+                    training_set.n_classes);
+}
+
+CpuMlpStack::CpuMlpStack(const TrainingSet& training_set, std::span<const MlpJob> jobs, int n_threads)
+    : training_set_(training_set),
+      network_(make_network(training_set, jobs)),
+      n_threads_(n_threads),
+      workspaces_(static_cast<std::size_t>(n_threads)) {
+  for (const MlpJob& job : jobs) {
+    check_job(job);
+    Model& model = models_.emplace_back();
+    model.job = job;
+    model.rules = training_rules(job.spec);
+    model.state = initial_state(model.rules);
+  }
+  parallel_for(static_cast<Index>(models_.size()), n_threads_,
+               [&](Index model, int) { initialise(models_[static_cast<std::size_t>(model)]); });
+}
+
+void CpuMlpStack::check_job(const MlpJob& job) const {
+  const MlpSpec& first = models_.empty() ? job.spec : models_.front().job.spec;
+  if (job.spec.hidden_layer_sizes != first.hidden_layer_sizes || job.spec.activation != first.activation)
+    fail("a stack of models of different architectures");
+  const Index n_rows = training_set_.features.rows;
+  for (const auto& rows : {job.rows, job.validation_rows}) {
+    for (int row : rows) {
+      if (row < 0 || row >= n_rows) fail("row {} of a training set of {} rows", row, n_rows);
+      const int label = training_set_.labels[static_cast<std::size_t>(row)];
+      if (label < 0 || label >= training_set_.n_classes)
+        fail("row {} has label {}, not one of {} classes", row, label, training_set_.n_classes);
+    }
+  }
+  const auto n_features = static_cast<std::size_t>(training_set_.features.cols);
+  if (job.scaling != nullptr &&
+      (job.scaling->mean.size() != n_features || job.scaling->scale.size() != n_features))
+    fail("a scaling of {} features for {} features", job.scaling->mean.size(), n_features);
+}
+
+void CpuMlpStack::initialise(Model& model) const {
+  model.parameters = AlignedFloats(network_.n_values);
+  const MlpSpec& spec = model.job.spec;
+  for (std::size_t l = 0; l < network_.layers.size(); ++l) {
+    const MlpLayer& layer = network_.layers[l];
+    const auto bound = static_cast<float>(initial_bound(spec.activation, layer.fan_in, layer.fan_out));
+    std::uint64_t index = 0;
+    for (Index in = 0; in <= layer.fan_in; ++in)
+      for (Index out = 0; out < layer.fan_out; ++out)
+        model.parameters.data()[layer.at(in, out)] =
+            initial_weight(spec.random_state, static_cast<int>(l), index++, bound);
+  }
+}
+
+Index CpuMlpStack::training_capacity() const {
+  Index capacity = min_capacity;
+  for (const Model& model : models_)
+    capacity = std::max<Index>(
+        capacity, resolve_batch_size(model.job.spec.batch_size, static_cast<int>(model.job.rows.size())));
+  return capacity;
+}
+
+void CpuMlpStack::train(int n_epochs) {
+  std::vector<Model*> running;
+  for (Model& model : models_) {
+    if (model.state.stop_reason != StopReason::running) continue;
+    if (model.job.rows.empty()) fail("a model without training rows");
+    if (model.job.spec.early_stopping && model.job.validation_rows.empty())
+      fail("early_stopping without validation rows");
+    running.push_back(&model);
+  }
+  const Index capacity = training_capacity();
+  parallel_for(static_cast<Index>(running.size()), n_threads_, [&](Index item, int worker) {
+    auto& workspace = workspaces_[static_cast<std::size_t>(worker)];
+    if (!workspace) workspace = std::make_unique<MlpWorkspace>(network_, capacity);
+    train_model(*running[static_cast<std::size_t>(item)], n_epochs, *workspace);
+  });
+}
+
+void CpuMlpStack::train_model(Model& model, int n_epochs, MlpWorkspace& workspace) const {
+  const MlpSpec& spec = model.job.spec;
+  if (model.first_moment.size() == 0) {
+    model.first_moment = AlignedFloats(network_.n_values);
+    if (spec.solver == Solver::adam) model.second_moment = AlignedFloats(network_.n_values);
+    if (spec.early_stopping) model.best = AlignedFloats(network_.n_values);
+  }
+  const auto n_rows = static_cast<int>(model.job.rows.size());
+  workspace.use(network_, spec.alpha, model.job.scaling);
+  workspace.reserve_order(n_rows);
+  const auto n_more = static_cast<std::size_t>(std::min(n_epochs, spec.max_iter - model.state.n_iter));
+  model.progress.loss_curve.reserve(model.progress.loss_curve.size() + n_more);
+  if (spec.early_stopping)
+    model.progress.validation_scores.reserve(model.progress.validation_scores.size() + n_more);
+
+  for (int epoch = 0; epoch < n_epochs && model.state.stop_reason == StopReason::running; ++epoch) {
+    const double loss = train_epoch(model, workspace);
+    const bool is_finite = kernels_.all_finite(model.parameters.data(), network_.n_values);
+    const double score = spec.early_stopping ? validation_score(model, workspace) : 0.0;
+    end_epoch(model.rules, loss, score, is_finite, n_rows, model.state);
+    model.progress.loss_curve.push_back(loss);
+    if (spec.early_stopping) model.progress.validation_scores.push_back(score);
+    if (model.state.is_best) std::copy_n(model.parameters.data(), network_.n_values, model.best.data());
+  }
+  model.progress.n_iter = model.state.n_iter;
+  model.progress.stop_reason = model.state.stop_reason;
+  if (model.state.stop_reason == StopReason::running) return;
+  const bool has_best = spec.early_stopping && std::isfinite(model.state.best);
+  if (has_best) std::swap(model.parameters, model.best);
+  for (auto* moment : {&model.first_moment, &model.second_moment, &model.best}) *moment = AlignedFloats();
+}
+
+// Gives the mean loss over the rows.
+double CpuMlpStack::train_epoch(Model& model, MlpWorkspace& workspace) const {
+  const MlpSpec& spec = model.job.spec;
+  const auto n_rows = static_cast<int>(model.job.rows.size());
+  const int batch_size = resolve_batch_size(spec.batch_size, n_rows);
+  RowChoice choice{model.job.rows.data(), nullptr, 0};
+  if (spec.shuffle) {
+    kernels_.order_rows(EpochPermutation(spec.random_state, model.state.n_iter, n_rows), n_rows, workspace);
+    choice.order = workspace.order.data();
+  }
+  OptimiserStep step;
+  step.solver = spec.solver;
+  step.nesterovs_momentum = spec.nesterovs_momentum;
+  step.momentum = static_cast<float>(spec.momentum);
+  step.beta_1 = static_cast<float>(spec.beta_1);
+  step.beta_2 = static_cast<float>(spec.beta_2);
+  step.one_minus_beta_1 = static_cast<float>(1 - spec.beta_1);
+  step.one_minus_beta_2 = static_cast<float>(1 - spec.beta_2);
+  step.epsilon = static_cast<float>(spec.epsilon);
+  const MlpBuffers buffers{model.parameters.data(), model.first_moment.data(), model.second_moment.data()};
+  double loss = 0;
+  for (int first = 0; first < n_rows; first += batch_size) {
+    const int n = std::min(batch_size, n_rows - first);
+    choice.first = first;
+    kernels_.gather(network_, training_set_.features, choice, n, workspace);
+    for (int i = 0; i < n; ++i)
+      workspace.labels[static_cast<std::size_t>(i)] =
+          training_set_.labels[static_cast<std::size_t>(choice[i])];
+    step.learning_rate = static_cast<float>(step_learning_rate(model.rules, model.state));
+    step.inverse_n_rows = 1.0f / static_cast<float>(n);
+    loss += kernels_.train_step(network_, buffers, step, n, workspace);
+    ++model.state.n_steps;
+  }
+  return loss / n_rows;
+}
+
+// Accuracy on the validation rows.
+double CpuMlpStack::validation_score(const Model& model, MlpWorkspace& workspace) const {
+  const auto n_rows = static_cast<Index>(model.job.validation_rows.size());
+  const Index outputs = network_.layers.back().fan_out;
+  Index n_correct = 0;
+  RowChoice choice{model.job.validation_rows.data(), nullptr, 0};
+  for (; choice.first < n_rows; choice.first += workspace.capacity) {
+    const Index n = std::min(workspace.capacity, n_rows - choice.first);
+    kernels_.gather(network_, training_set_.features, choice, n, workspace);
+    kernels_.forward(network_, model.parameters.data(), n, workspace);
+    for (Index i = 0; i < n; ++i) {
+      const float* p = workspace.activations.back().data() + i * row_stride(outputs + 1);
+      const auto predicted = outputs == 1 ? Index{p[0] > 0.5f} : std::max_element(p, p + outputs) - p;
+      n_correct += predicted == training_set_.labels[static_cast<std::size_t>(choice[i])];
+    }
+  }
+  return static_cast<double>(n_correct) / static_cast<double>(n_rows);
+}
+
+MlpParameters CpuMlpStack::parameters(int model) const {
+  const float* values = at(model).parameters.data();
+  MlpParameters parameters;
+  for (const MlpLayer& layer : network_.layers) {
+    Matrix<float>& weights = parameters.weights.emplace_back(layer.fan_in, layer.fan_out);
+    std::vector<float>& biases = parameters.biases.emplace_back();
+    for (Index in = 0; in < layer.fan_in; ++in)
+      for (Index out = 0; out < layer.fan_out; ++out) weights(in, out) = values[layer.at(in, out)];
+    for (Index out = 0; out < layer.fan_out; ++out) biases.push_back(values[layer.at(layer.fan_in, out)]);
+  }
+  return parameters;
+}
+
+void CpuMlpStack::set_parameters(int model, const MlpParameters& parameters) {
+  float* values = models_.at(static_cast<std::size_t>(model)).parameters.data();
+  const std::size_t n_layers = network_.layers.size();
+  if (parameters.weights.size() != n_layers || parameters.biases.size() != n_layers)
+    fail("parameters of {} layers for a network of {}", parameters.weights.size(), n_layers);
+  for (std::size_t l = 0; l < n_layers; ++l) {
+    const MlpLayer& layer = network_.layers[l];
+    const Matrix<float>& weights = parameters.weights[l];
+    const std::vector<float>& biases = parameters.biases[l];
+    if (weights.rows != layer.fan_in || weights.cols != layer.fan_out ||
+        static_cast<Index>(biases.size()) != layer.fan_out)
+      fail("layer {}: weights [{}, {}] and {} biases, where [{}, {}] is expected", l, weights.rows,
+           weights.cols, biases.size(), layer.fan_in, layer.fan_out);
+    for (Index in = 0; in < layer.fan_in; ++in)
+      for (Index out = 0; out < layer.fan_out; ++out) values[layer.at(in, out)] = weights(in, out);
+    for (Index out = 0; out < layer.fan_out; ++out)
+      values[layer.at(layer.fan_in, out)] = biases[static_cast<std::size_t>(out)];
+  }
+}
+
+void CpuMlpStack::predict_proba(int model, MatrixView<const float> features,
+                                MatrixView<float> probabilities) {
+  if (features.cols != training_set_.features.cols)
+    fail("{} features for a model of {}", features.cols, training_set_.features.cols);
+  if (probabilities.rows != features.rows || probabilities.cols != network_.n_classes)
+    fail("probabilities [{}, {}] for {} rows and {} classes", probabilities.rows, probabilities.cols,
+         features.rows, network_.n_classes);
+  const Model& asked = at(model);
+  constexpr Index chunk = 256;  // rows
+  const Index n_chunks = (features.rows + chunk - 1) / chunk;
+  const Index outputs = network_.layers.back().fan_out;
+  std::vector<std::unique_ptr<MlpWorkspace>> workspaces(static_cast<std::size_t>(n_threads_));
+  parallel_for(n_chunks, n_threads_, [&](Index item, int worker) {
+    auto& workspace = workspaces[static_cast<std::size_t>(worker)];
+    if (!workspace) {
+      workspace = std::make_unique<MlpWorkspace>(network_, std::min(chunk, features.rows));
+      workspace->use(network_, asked.job.spec.alpha, asked.job.scaling);
+    }
+    const Index first = item * chunk;
+    const Index n = std::min(chunk, features.rows - first);
+    kernels_.gather(network_, features, {nullptr, nullptr, first}, n, *workspace);
+    kernels_.forward(network_, asked.parameters.data(), n, *workspace);
+    for (Index i = 0; i < n; ++i) {
+      const float* p = workspace->activations.back().data() + i * row_stride(outputs + 1);
+      float* out = probabilities.row(first + i).data();
+      if (outputs == 1) {
+        out[0] = 1 - p[0];
+        out[1] = p[0];
+      } else {
+        std::copy_n(p, outputs, out);
+      }
+    }
+  });
+}
+
+}  // namespace
+
+std::unique_ptr<MlpStack> make_cpu_mlp_stack(const TrainingSet& training_set, std::span<const MlpJob> jobs,
+                                             int n_threads) {
+  return std::make_unique<CpuMlpStack>(training_set, jobs, n_threads);
+}
+
+}  // namespace melgrad

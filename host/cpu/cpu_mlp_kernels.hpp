@@ -1,0 +1,155 @@
+#pragma once
+// One minibatch of one model on one core: layouts, buffers, and the functions that are compiled for each
+// instruction set.
+
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <span>
+#include <vector>
+
+#include "host/core/matrix.hpp"
+#include "host/engine/mlp.hpp"
+#include "host/engine/training_rules.hpp"
+
+namespace melgrad {
+
+// Zeroed floats on a cache line's boundary.
+class AlignedFloats {
+ public:
+  static constexpr std::size_t alignment = 64;
+
+  AlignedFloats() = default;
+  explicit AlignedFloats(Index size);
+  float* data() const { return data_.get(); }
+  Index size() const { return size_; }
+
+ private:
+  struct Free {
+    void operator()(float* p) const { ::operator delete (p, std::align_val_t{alignment}); }
+  };
+  std::unique_ptr<float[], Free> data_;
+  Index size_ = 0;
+};
+
+// Columns of a buffer are padded to whole vectors of 16 floats, and rows to an odd number of cache lines, so
+// that the rows of a tile fall into different sets of the cache.
+constexpr Index padded_columns(Index n) {
+  return (n + 15) / 16 * 16;
+}
+constexpr Index row_stride(Index n) {
+  return (padded_columns(n) / 16 | 1) * 16;
+}
+
+// How the parameters of a layer lie: as W [fan_in + 1, fan_out] with the bias as last row, which the units'
+// constant last input of 1 feeds; or, where so few outputs would leave most of a vector empty, as its
+// transpose [fan_out, fan_in + 1]. Padding is zero and stays zero.
+struct MlpLayer {
+  Index fan_in = 0;
+  Index fan_out = 0;
+  bool transposed = false;
+  Index stride = 0;  // of a row
+  Index offset = 0;  // of the first value in the model's parameters
+
+  Index rows() const { return transposed ? fan_out : fan_in + 1; }
+  Index cols() const { return transposed ? fan_in + 1 : fan_out; }
+  Index at(Index in, Index out) const {
+    return offset + (transposed ? out * stride + in : in * stride + out);
+  }
+};
+
+struct MlpNetwork {
+  Activation activation = Activation::relu;
+  int n_classes = 0;
+  std::vector<MlpLayer> layers;
+  Index n_values = 0;  // floats of a model's parameters, padding included
+
+  MlpNetwork(Index n_features, std::span<const int> hidden_layer_sizes, Activation activation_,
+             int n_classes_);
+};
+
+// What one worker needs to train or ask one model at a time.
+struct MlpWorkspace {
+  MlpWorkspace(const MlpNetwork& network, Index capacity);
+
+  Index capacity;                          // rows at most
+  std::vector<AlignedFloats> activations;  // [n_layers + 1] of [capacity, units + 1]; the last: outputs
+  std::vector<int> labels;                 // [capacity]
+  AlignedFloats row_terms[2];              // [capacity]: what the rows' losses are made of
+  AlignedFloats delta[2];                  // [capacity, widest hidden layer]
+  AlignedFloats transposed;                // W^T [fan_out, fan_in] of one layer
+  std::vector<AlignedFloats> decay;        // [n_layers] of [cols]: alpha, and 0 for biases
+  AlignedFloats no_decay;                  // zeros
+  AlignedFloats mean, inverse_scale;       // [n_features] of the model's scaling
+  std::vector<std::uint32_t> permuted;     // [domain of the row order]
+  std::vector<std::uint32_t> order;        // [rows of the largest job]
+
+  // Makes ready for a model; reserve_order for training it on n_rows rows.
+  void use(const MlpNetwork& network, double alpha, const FeatureScaling* scaling);
+  void reserve_order(int n_rows);
+};
+
+// One step of the optimiser: learning_rate as step_learning_rate() gives it.
+struct OptimiserStep {
+  Solver solver = Solver::adam;
+  bool nesterovs_momentum = true;
+  float learning_rate = 0;
+  float momentum = 0;
+  float beta_1 = 0;
+  float beta_2 = 0;
+  float one_minus_beta_1 = 0;  // rounded from double
+  float one_minus_beta_2 = 0;
+  float epsilon = 0;
+  float inverse_n_rows = 0;  // of the minibatch
+};
+
+// Parameters [network.n_values] and the optimiser's two moments of the same layout: adam's, or the velocity
+// and null.
+struct MlpBuffers {
+  float* parameters = nullptr;
+  float* first_moment = nullptr;
+  float* second_moment = nullptr;
+};
+
+// Which rows of a feature matrix: rows[order[i]], or rows[i] without an order, or i without rows; from first.
+struct RowChoice {
+  const int* rows = nullptr;
+  const std::uint32_t* order = nullptr;
+  Index first = 0;
+
+  Index operator[](Index i) const {
+    const Index position = order != nullptr ? static_cast<Index>(order[first + i]) : first + i;
+    return rows != nullptr ? rows[position] : position;
+  }
+};
+
+// The functions for one instruction set.
+struct MlpKernels {
+  // workspace.order = the permutation's rows, for positions 0 .. n_rows - 1.
+  void (*order_rows)(const EpochPermutation& permutation, int n_rows, MlpWorkspace& workspace);
+
+  // Input row i = the standardised features of row choice[i], for i in [0, n_rows).
+  void (*gather)(const MlpNetwork& network, MatrixView<const float> features, const RowChoice& choice,
+                 Index n_rows, MlpWorkspace& workspace);
+
+  // Forward, backward and one step over the n_rows gathered rows and workspace.labels. Gives the sum of the
+  // rows' losses, plus alpha / 2 times the sum of squared weights before the step.
+  double (*train_step)(const MlpNetwork& network, const MlpBuffers& buffers, const OptimiserStep& step,
+                       Index n_rows, MlpWorkspace& workspace);
+
+  // The gathered rows' outputs: probabilities [n_rows, n_outputs], as the last of workspace.activations.
+  void (*forward)(const MlpNetwork& network, const float* parameters, Index n_rows, MlpWorkspace& workspace);
+
+  // n is a multiple of 16.
+  bool (*all_finite)(const float* values, Index n);
+
+  // y[i] = f(x[i]) for i < n, a multiple of 16; for the tests of vector_math-inl.hpp.
+  void (*exp)(const float* x, float* y, Index n);
+  void (*logistic)(const float* x, float* y, Index n);
+  void (*tanh)(const float* x, float* y, Index n);
+};
+
+// Those of the best instruction set that choose_simd() or use_simd() left.
+MlpKernels mlp_kernels();
+
+}  // namespace melgrad

@@ -1,0 +1,236 @@
+// Matrix products for small networks: register-blocked micro-kernels whose results go through an epilogue
+// (activation, derivative, optimiser) tile by tile, while they are in the first-level cache. Included once
+// per target of Highway.
+//
+// A result element is one chain of multiply-adds over the depth, in ascending order, whatever tile it falls
+// in: its bits depend on its row of A and its column of B alone.
+
+#if defined(MELGRAD_HOST_CPU_GEMM_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef MELGRAD_HOST_CPU_GEMM_INL
+#undef MELGRAD_HOST_CPU_GEMM_INL
+#else
+#define MELGRAD_HOST_CPU_GEMM_INL
+#endif
+
+#include <hwy/highway.h>
+
+#include <algorithm>
+
+#include "host/core/matrix.hpp"
+
+#define MELGRAD_UNROLL _Pragma("GCC unroll 32")
+
+HWY_BEFORE_NAMESPACE();
+namespace melgrad {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// At most 16 lanes, so that rows padded to 16 floats are whole vectors on every target.
+using FloatTag = hn::CappedTag<float, 16>;
+using FloatVec = hn::Vec<FloatTag>;
+
+// Rows of a tile by its width in vectors, 1 to 3: accumulators, one row of B and one broadcast must fit in
+// the registers, 32 of them with AVX-512 and on Arm, else 16.
+#undef MELGRAD_MANY_REGISTERS
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL || HWY_ARCH_ARM_A64
+#define MELGRAD_MANY_REGISTERS 1
+#else
+#define MELGRAD_MANY_REGISTERS 0
+#endif
+inline constexpr int max_tile_vecs = 3;
+template <int kVecs>
+inline constexpr int tile_rows = MELGRAD_MANY_REGISTERS ? (kVecs == 3   ? 8
+                                                           : kVecs == 2 ? 12
+                                                                        : 16)
+                                                        : (kVecs == 3   ? 4
+                                                           : kVecs == 2 ? 6
+                                                                        : 12);
+inline constexpr Index max_tile_floats = 8 * 3 * 16;  // of any tile above
+
+// How a left operand lies in memory: A [rows, depth] as it is, or as its transpose [depth, rows].
+enum class Lies { as_is, transposed };
+
+// C [kRows, kVecs vectors] = A [kRows, depth] * B [depth, kVecs vectors].
+template <int kRows, int kVecs, Lies kLies>
+HWY_NOINLINE void multiply_tile(const float* HWY_RESTRICT a, Index lda, const float* HWY_RESTRICT b,
+                                Index ldb, Index depth, float* HWY_RESTRICT c, Index ldc) {
+  const FloatTag d;
+  const auto lanes = static_cast<Index>(hn::Lanes(d));
+  FloatVec sum[kRows][kVecs];
+  MELGRAD_UNROLL for (int r = 0; r < kRows; ++r) {
+    MELGRAD_UNROLL for (int v = 0; v < kVecs; ++v) sum[r][v] = hn::Zero(d);
+  }
+  for (Index k = 0; k < depth; ++k) {
+    FloatVec b_row[kVecs];
+    MELGRAD_UNROLL for (int v = 0; v < kVecs; ++v) b_row[v] = hn::Load(d, b + k * ldb + v * lanes);
+    MELGRAD_UNROLL for (int r = 0; r < kRows; ++r) {
+      const FloatVec x = hn::Set(d, kLies == Lies::as_is ? a[r * lda + k] : a[k * lda + r]);
+      MELGRAD_UNROLL for (int v = 0; v < kVecs; ++v) sum[r][v] = hn::MulAdd(x, b_row[v], sum[r][v]);
+    }
+  }
+  MELGRAD_UNROLL for (int r = 0; r < kRows; ++r) {
+    MELGRAD_UNROLL for (int v = 0; v < kVecs; ++v) hn::Store(sum[r][v], d, c + r * ldc + v * lanes);
+  }
+}
+
+// A row-major operand: row r starts at data + r * stride.
+struct Operand {
+  const float* data;
+  Index stride;
+};
+
+// One tile and its epilogue. An epilogue says where a tile goes, target(row, col), with which row
+// stride(n_vecs), and then does done(row, n_rows, col, n_vecs) on it.
+template <int kRows, int kVecs, Lies kLies, class Epilogue>
+HWY_INLINE void multiply_rows(Operand a, Operand b, Index depth, Index row, Index col, Epilogue& epilogue) {
+  multiply_tile<kRows, kVecs, kLies>(kLies == Lies::as_is ? a.data + row * a.stride : a.data + row, a.stride,
+                                     b.data + col, b.stride, depth, epilogue.target(row, col),
+                                     epilogue.stride(kVecs));
+  epilogue.done(row, kRows, col, kVecs);
+}
+
+// A panel of kVecs vectors of columns, from `col`.
+template <int kVecs, Lies kLies, class Epilogue>
+HWY_INLINE void multiply_panel(Operand a, Operand b, Index n_rows, Index depth, Index col,
+                               Epilogue& epilogue) {
+  constexpr int full = tile_rows<kVecs>;
+  Index row = 0;
+  for (; row + full <= n_rows; row += full)
+    multiply_rows<full, kVecs, kLies>(a, b, depth, row, col, epilogue);
+  if constexpr (full > 4) {
+    for (; row + 4 <= n_rows; row += 4) multiply_rows<4, kVecs, kLies>(a, b, depth, row, col, epilogue);
+  }
+  for (; row + 2 <= n_rows; row += 2) multiply_rows<2, kVecs, kLies>(a, b, depth, row, col, epilogue);
+  for (; row < n_rows; ++row) multiply_rows<1, kVecs, kLies>(a, b, depth, row, col, epilogue);
+}
+
+// C [n_rows, n_cols] = A [n_rows, depth] * B [depth, n_cols], through the epilogue. n_cols is rounded up to
+// whole vectors: rows of B and of the target are padded.
+template <Lies kLies, class Epilogue>
+void multiply(Operand a, Operand b, Index n_rows, Index n_cols, Index depth, Epilogue& epilogue) {
+  const auto lanes = static_cast<Index>(hn::Lanes(FloatTag()));
+  Index n_vecs = (n_cols + lanes - 1) / lanes;
+  for (Index col = 0; n_vecs > 0;) {
+    const Index n_panels = (n_vecs + max_tile_vecs - 1) / max_tile_vecs;
+    const Index width = (n_vecs + n_panels - 1) / n_panels;  // even cuts: 4 vectors are 2 + 2, not 3 + 1
+    if (width == 3)
+      multiply_panel<3, kLies>(a, b, n_rows, depth, col, epilogue);
+    else if (width == 2)
+      multiply_panel<2, kLies>(a, b, n_rows, depth, col, epilogue);
+    else
+      multiply_panel<1, kLies>(a, b, n_rows, depth, col, epilogue);
+    col += width * lanes;
+    n_vecs -= width;
+  }
+}
+
+// out[0..4) = the sums over the lanes of four vectors.
+#if HWY_TARGET == HWY_SCALAR
+HWY_INLINE void store_sums_of_lanes(FloatVec a, FloatVec b, FloatVec c, FloatVec e, float* out) {
+  out[0] = hn::GetLane(a);
+  out[1] = hn::GetLane(b);
+  out[2] = hn::GetLane(c);
+  out[3] = hn::GetLane(e);
+}
+#else
+template <class D, class V = hn::Vec<D> >
+HWY_INLINE hn::Vec<hn::FixedTag<float, 4> > fold_blocks(D d, V v) {
+  if constexpr (hn::MaxLanes(d) > 4) {
+    const hn::Half<D> half;
+    return fold_blocks(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+  } else {
+    return v;
+  }
+}
+HWY_INLINE void store_sums_of_lanes(FloatVec a, FloatVec b, FloatVec c, FloatVec e, float* out) {
+  const FloatTag d;
+  const hn::Repartition<std::uint64_t, FloatTag> d64;
+  const auto ab = hn::BitCast(d64, hn::Add(hn::InterleaveLower(d, a, b), hn::InterleaveUpper(d, a, b)));
+  const auto ce = hn::BitCast(d64, hn::Add(hn::InterleaveLower(d, c, e), hn::InterleaveUpper(d, c, e)));
+  const FloatVec blocks = hn::Add(hn::BitCast(d, hn::InterleaveLower(d64, ab, ce)),
+                                  hn::BitCast(d, hn::InterleaveUpper(d64, ab, ce)));
+  hn::Store(fold_blocks(d, blocks), hn::FixedTag<float, 4>(), out);
+}
+#endif
+
+// C [kRows, kCols] = A [kRows, depth] * B [kCols, depth]^T, as dot products; depth is a multiple of 16.
+template <int kRows, int kCols>
+HWY_NOINLINE void dot_tile(Operand a, Operand b, Index depth, float* HWY_RESTRICT c, Index ldc) {
+  const FloatTag d;
+  const auto lanes = static_cast<Index>(hn::Lanes(d));
+  FloatVec sum[kRows][kCols];
+  MELGRAD_UNROLL for (int r = 0; r < kRows; ++r) {
+    MELGRAD_UNROLL for (int j = 0; j < kCols; ++j) sum[r][j] = hn::Zero(d);
+  }
+  for (Index k = 0; k < depth; k += lanes) {
+    FloatVec x[kRows];
+    MELGRAD_UNROLL for (int r = 0; r < kRows; ++r) x[r] = hn::Load(d, a.data + r * a.stride + k);
+    MELGRAD_UNROLL for (int j = 0; j < kCols; ++j) {
+      const FloatVec y = hn::Load(d, b.data + j * b.stride + k);
+      MELGRAD_UNROLL for (int r = 0; r < kRows; ++r) sum[r][j] = hn::MulAdd(x[r], y, sum[r][j]);
+    }
+  }
+  MELGRAD_UNROLL for (int r = 0; r < kRows; ++r) {
+    MELGRAD_UNROLL for (int j = 0; j < kCols; j += 4)
+        store_sums_of_lanes(sum[r][j], sum[r][j + 1], sum[r][j + 2], sum[r][j + 3], c + r * ldc + j);
+  }
+}
+
+// C [n_rows, n_cols] = A [n_rows, depth] * B [n_cols, depth]^T for few columns: n_cols is a multiple of 4,
+// depth of 16.
+inline void multiply_by_rows(Operand a, Operand b, Index n_rows, Index n_cols, Index depth, float* c,
+                             Index ldc) {
+  constexpr int wide = MELGRAD_MANY_REGISTERS ? 8 : 4;
+  Index col = 0;
+  const auto columns = [&](auto count) HWY_ATTR {
+    constexpr int cols = count;
+    const Operand b_cols{b.data + col * b.stride, b.stride};
+    Index row = 0;
+    for (; row + 2 <= n_rows; row += 2)
+      dot_tile<2, cols>({a.data + row * a.stride, a.stride}, b_cols, depth, c + row * ldc + col, ldc);
+    if (row < n_rows)
+      dot_tile<1, cols>({a.data + row * a.stride, a.stride}, b_cols, depth, c + row * ldc + col, ldc);
+    col += cols;
+  };
+  while (col + wide <= n_cols) columns(std::integral_constant<int, wide>{});
+  while (col < n_cols) columns(std::integral_constant<int, 4>{});
+}
+
+// out [4, 4] = in [4, 4]^T.
+#if HWY_TARGET == HWY_SCALAR
+inline void transpose_4x4(Operand in, float* out, Index out_stride) {
+  for (Index row = 0; row < 4; ++row)
+    for (Index col = 0; col < 4; ++col) out[col * out_stride + row] = in.data[row * in.stride + col];
+}
+#else
+HWY_INLINE void transpose_4x4(Operand in, float* out, Index out_stride) {
+  const hn::FixedTag<float, 4> d;
+  const hn::Repartition<std::uint64_t, hn::FixedTag<float, 4> > d64;
+  const auto r0 = hn::Load(d, in.data);
+  const auto r1 = hn::Load(d, in.data + in.stride);
+  const auto r2 = hn::Load(d, in.data + 2 * in.stride);
+  const auto r3 = hn::Load(d, in.data + 3 * in.stride);
+  const auto r01_low = hn::BitCast(d64, hn::InterleaveLower(d, r0, r1));
+  const auto r01_high = hn::BitCast(d64, hn::InterleaveUpper(d, r0, r1));
+  const auto r23_low = hn::BitCast(d64, hn::InterleaveLower(d, r2, r3));
+  const auto r23_high = hn::BitCast(d64, hn::InterleaveUpper(d, r2, r3));
+  hn::Store(hn::BitCast(d, hn::InterleaveLower(d64, r01_low, r23_low)), d, out);
+  hn::Store(hn::BitCast(d, hn::InterleaveUpper(d64, r01_low, r23_low)), d, out + out_stride);
+  hn::Store(hn::BitCast(d, hn::InterleaveLower(d64, r01_high, r23_high)), d, out + 2 * out_stride);
+  hn::Store(hn::BitCast(d, hn::InterleaveUpper(d64, r01_high, r23_high)), d, out + 3 * out_stride);
+}
+#endif
+
+// B [n_cols, n_rows] = A [n_rows, n_cols]^T; both counts are rounded up to multiples of 4, to which rows and
+// the number of rows are padded in both.
+inline void transpose(Operand a, Index n_rows, Index n_cols, float* b, Index ldb) {
+  for (Index col = 0; col < n_cols; col += 4)
+    for (Index row = 0; row < n_rows; row += 4)
+      transpose_4x4({a.data + row * a.stride + col, a.stride}, b + col * ldb + row, ldb);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace melgrad
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard per target

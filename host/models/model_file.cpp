@@ -1,0 +1,180 @@
+#include "host/models/model_file.hpp"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <memory>
+
+#include "host/cache/atomic_file.hpp"
+#include "host/cache/hdf5.hpp"
+#include "host/core/error.hpp"
+#include "host/engine/training_rules.hpp"
+
+namespace melgrad {
+namespace {
+
+constexpr const char* format_name = "melgrad model";
+
+// What the file holds as text.
+struct Texts {
+  std::string mlp_spec;
+  std::string feature_spec;
+  std::string provenance;
+};
+
+class Checksum {
+ public:
+  Checksum() { XXH3_128bits_reset(state_.get()); }
+
+  void add(std::span<const float> values) { add_bytes(values.data(), values.size_bytes()); }
+  void add(const std::string& text) { add_bytes(text.data(), text.size()); }
+  std::string hex() const {
+    const XXH128_hash_t hash = XXH3_128bits_digest(state_.get());
+    return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+  }
+
+ private:
+  // The length goes first, so that values cannot move from one part to the next.
+  void add_bytes(const void* data, std::size_t n_bytes) {
+    static_assert(std::endian::native == std::endian::little, "the file's numbers are little-endian");
+    const auto length = static_cast<std::uint64_t>(n_bytes);
+    XXH3_128bits_update(state_.get(), &length, sizeof length);
+    XXH3_128bits_update(state_.get(), data, n_bytes);
+  }
+
+  struct Free {
+    void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
+  };
+  std::unique_ptr<XXH3_state_t, Free> state_{XXH3_createState()};
+};
+
+std::string checksum(const Texts& texts, const Classifier& classifier) {
+  Checksum sum;
+  for (const auto& text : {texts.mlp_spec, texts.feature_spec, texts.provenance}) sum.add(text);
+  for (std::size_t l = 0; l < classifier.parameters.weights.size(); ++l) {
+    sum.add(classifier.parameters.weights[l].values);
+    sum.add(classifier.parameters.biases[l]);
+  }
+  sum.add(classifier.scaling.mean);
+  sum.add(classifier.scaling.scale);
+  for (const std::string& label : classifier.labels) sum.add(label);
+  return sum.hex();
+}
+
+void check_finite(std::span<const float> values, std::string_view what) {
+  const auto bad = std::ranges::find_if(values, [](float value) { return !std::isfinite(value); });
+  if (bad != values.end()) fail("{}[{}] is {}", what, bad - values.begin(), *bad);
+}
+
+// Throws if the parts do not fit together.
+void check_classifier(const Classifier& classifier) {
+  const auto& [weights, biases] = classifier.parameters;
+  const std::vector<int>& hidden = classifier.spec.hidden_layer_sizes;
+  const auto n_classes = static_cast<int>(classifier.labels.size());
+  if (n_classes < 2) fail("{} labels: a classifier has two at least", n_classes);
+  if (weights.size() != hidden.size() + 1 || biases.size() != weights.size())
+    fail("{} weight matrices and {} bias vectors for {} hidden layers", weights.size(), biases.size(),
+         hidden.size());
+  auto fan_in = static_cast<Index>(classifier.scaling.mean.size());
+  if (classifier.scaling.scale.size() != classifier.scaling.mean.size())
+    fail("the scaler has {} means and {} scales", fan_in, classifier.scaling.scale.size());
+  for (std::size_t l = 0; l < weights.size(); ++l) {
+    const Index fan_out = l < hidden.size() ? hidden[l] : n_outputs(n_classes);
+    if (weights[l].rows != fan_in || weights[l].cols != fan_out ||
+        static_cast<Index>(biases[l].size()) != fan_out)
+      fail("layer {} has weights [{}, {}] and {} biases; its neighbours want [{}, {}]", l, weights[l].rows,
+           weights[l].cols, biases[l].size(), fan_in, fan_out);
+    check_finite(weights[l].values, fmt::format("weights/{}", l));
+    check_finite(biases[l], fmt::format("biases/{}", l));
+    fan_in = fan_out;
+  }
+  check_finite(classifier.scaling.mean, "scaler/mean");
+  check_finite(classifier.scaling.scale, "scaler/scale");
+  const auto zero = std::ranges::find(classifier.scaling.scale, 0.0f);
+  if (zero != classifier.scaling.scale.end())
+    fail("scaler/scale[{}] is 0", zero - classifier.scaling.scale.begin());
+}
+
+std::vector<std::byte> file_image(const Classifier& classifier) {
+  const Texts texts{to_json_fields(classifier.spec).dump(), to_json(classifier.features).dump(),
+                    classifier.provenance.dump()};
+  hdf5::Writer writer;
+  writer.attribute("format", format_name);
+  writer.attribute("format_version", std::int64_t{model_format_version});
+  writer.attribute("mlp_spec", texts.mlp_spec);
+  writer.attribute("feature_spec", texts.feature_spec);
+  writer.attribute("provenance", texts.provenance);
+  writer.attribute("checksum", checksum(texts, classifier));
+  for (std::size_t l = 0; l < classifier.parameters.weights.size(); ++l) {
+    writer.matrix(fmt::format("weights/{}", l), classifier.parameters.weights[l].view());
+    writer.numbers(fmt::format("biases/{}", l), std::span<const float>(classifier.parameters.biases[l]));
+  }
+  writer.numbers("scaler/mean", std::span<const float>(classifier.scaling.mean));
+  writer.numbers("scaler/scale", std::span<const float>(classifier.scaling.scale));
+  writer.strings("labels", classifier.labels);
+  return writer.finish();
+}
+
+void check_format(const hdf5::Reader& reader) {
+  if (!reader.has_attribute("format") || reader.string_attribute("format") != format_name)
+    fail("not a melgrad model: it has no attribute format = '{}'", format_name);
+  const std::int64_t version = reader.integer_attribute("format_version");
+  if (version != model_format_version)
+    fail("a model of format version {}; this program reads version {}", version, model_format_version);
+}
+
+Classifier read_classifier(const hdf5::Reader& reader) {
+  check_format(reader);
+  const Texts texts{reader.string_attribute("mlp_spec"), reader.string_attribute("feature_spec"),
+                    reader.string_attribute("provenance")};
+  Classifier classifier;
+  const std::size_t n_layers = reader.names("weights").size();
+  for (std::size_t l = 0; l < n_layers; ++l) {
+    classifier.parameters.weights.push_back(reader.matrix(fmt::format("weights/{}", l)));
+    classifier.parameters.biases.push_back(reader.floats(fmt::format("biases/{}", l)));
+  }
+  classifier.scaling = {reader.floats("scaler/mean"), reader.floats("scaler/scale")};
+  classifier.labels = reader.strings("labels");
+  const std::string expected = reader.string_attribute("checksum");
+  const std::string found = checksum(texts, classifier);
+  if (found != expected) fail("damaged: its content has the checksum {}, not {}", found, expected);
+  try {
+    classifier.spec = from_json_fields<MlpSpec>(Json::parse(texts.mlp_spec));
+    classifier.features = feature_spec_from_json(Json::parse(texts.feature_spec));
+    classifier.provenance = Json::parse(texts.provenance);
+  } catch (const Json::exception& error) {
+    fail("damaged: {}", error.what());
+  } catch (const UsageError& error) {  // the file's fault and not the command line's
+    fail("{}", error.what());
+  }
+  check_classifier(classifier);
+  return classifier;
+}
+
+}  // namespace
+
+void save_classifier(const Classifier& classifier, const std::filesystem::path& file) {
+  with_context(file.string(), [&] { check_classifier(classifier); });
+  save_atomically(file, file_image(classifier), [&](const std::filesystem::path& temporary) {
+    if (load_classifier(temporary) != classifier)
+      fail("{} does not read back as written", temporary.string());
+  });
+}
+
+Classifier load_classifier(const std::filesystem::path& file) {
+  const hdf5::Reader reader(file);
+  return with_context(file.string(), [&] {
+    try {
+      return read_classifier(reader);
+    } catch (const hdf5::DamagedFile& error) {
+      // Its message begins with the file's name, which the context adds.
+      const std::string message = error.what();
+      const std::string prefix = file.string() + ": ";
+      fail("{}", message.starts_with(prefix) ? message.substr(prefix.size()) : message);
+    }
+  });
+}
+
+}  // namespace melgrad
