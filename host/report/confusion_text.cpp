@@ -40,7 +40,7 @@ std::string cell_text(double share, bool right, int width, const TextStyle& styl
     static constexpr std::array<std::string_view, 5> letters = {".", "-", "+", "*", "#"};
     const auto level =
         static_cast<std::size_t>(std::clamp(std::lround(share * 4 + (share >= 0.02 ? 0.4 : 0)), 0l, 4l));
-    if (style.colour) return on_background(" ", cell_colour(share, right), style);
+    if (style.colour) return on_background(" ", whole == 0 ? untouched : cell_colour(share, right), style);
     return std::string(style.unicode ? blocks[level] : letters[level]);
   }
   const std::string number = whole == 0 ? std::string(symbol("·", ".", style)) : fmt::format("{}", whole);
