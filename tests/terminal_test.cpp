@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <cstdlib>
-#include <regex>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -21,8 +20,14 @@ constexpr TextStyle ascii{.width = 100, .colour = false, .unicode = false};
 constexpr TextStyle coloured{.width = 100, .colour = true, .unicode = true};
 
 std::string without_escapes(const std::string& text) {
-  static const std::regex escape("\x1b\\[[0-9;]*m");
-  return std::regex_replace(text, escape, "");
+  std::string plain_text;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text.compare(i, 2, "\x1b[") == 0)
+      i = text.find('m', i);
+    else
+      plain_text += text[i];
+  }
+  return plain_text;
 }
 
 std::vector<std::string> lines_of(const std::string& text) {
