@@ -2,7 +2,6 @@
 // Memory for SIMD: aligned to whole pages where it is large, never zeroed, grows and never shrinks.
 
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
 #include <new>
 
@@ -24,12 +23,11 @@ class AlignedArray {
     size_ = 0;
     const std::size_t alignment = size * sizeof(T) >= huge_page / 2 ? huge_page : 128;
     const std::size_t bytes = (size * sizeof(T) + alignment - 1) / alignment * alignment;
-    void* const memory = std::aligned_alloc(alignment, bytes);
-    if (memory == nullptr) throw std::bad_alloc();
+    void* const memory = ::operator new(bytes, std::align_val_t(alignment));
 #ifdef MADV_HUGEPAGE
     if (alignment == huge_page) madvise(memory, bytes, MADV_HUGEPAGE);  // a hint: may fail without harm
 #endif
-    data_.reset(static_cast<T*>(memory));
+    data_ = std::unique_ptr<T, Free>(static_cast<T*>(memory), Free{alignment});
     size_ = size;
   }
 
@@ -46,7 +44,8 @@ class AlignedArray {
  private:
   static constexpr std::size_t huge_page = std::size_t{2} << 20;
   struct Free {
-    void operator()(T* memory) const { std::free(memory); }
+    std::size_t alignment = 0;
+    void operator()(T* memory) const { ::operator delete(memory, std::align_val_t(alignment)); }
   };
   std::unique_ptr<T, Free> data_;
   std::size_t size_ = 0;

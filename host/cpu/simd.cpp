@@ -13,15 +13,16 @@ namespace melgrad {
 namespace {
 
 // Highway takes the best target that is left, and a better one has the lower bit: a choice disables every
-// target better than it. The baseline is whatever is worse than AVX2; on Arm, the best there is.
+// target better than it. The baseline is whatever is worse than AVX2; on Arm, the best there is. "scalar" is
+// Highway's fallback of one lane, which is there only where Highway is older than its SSE2.
 struct Choice {
   std::string_view name;
   std::int64_t target;  // that the processor must have; 0: none in particular
   std::int64_t better;
 };
-constexpr std::array choices = {Choice{"avx3", HWY_AVX3, HWY_AVX3 - 1},
-                                Choice{"avx2", HWY_AVX2, HWY_AVX2 - 1},
-                                Choice{"baseline", 0, 2 * HWY_AVX2 - 1}};
+constexpr std::array choices = {
+    Choice{"avx3", HWY_AVX3, HWY_AVX3 - 1}, Choice{"avx2", HWY_AVX2, HWY_AVX2 - 1},
+    Choice{"baseline", 0, 2 * HWY_AVX2 - 1}, Choice{"scalar", HWY_SCALAR, HWY_SCALAR - 1}};
 
 bool is_available(const Choice& choice) {
   return choice.target == 0 || (hwy::SupportedTargets() & choice.target) != 0;
@@ -38,7 +39,7 @@ void use_simd(std::string_view name) {
     hwy::DisableTargets(choice.better);
     return;
   }
-  fail_usage("SIMD instruction set '{}': not one of avx3, avx2, baseline", name);
+  fail_usage("SIMD instruction set '{}': not one of avx3, avx2, baseline, scalar", name);
 }
 
 void choose_simd() {

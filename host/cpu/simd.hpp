@@ -8,15 +8,16 @@
 
 namespace melgrad {
 
-// Obeys MELGRAD_SIMD (avx3, avx2, baseline); throws UsageError if it is unknown or the processor lacks it.
-// Called before the first kernel; once per process is enough.
+// Obeys MELGRAD_SIMD (avx3, avx2, baseline, or for tests scalar, if the baseline has that below it); throws
+// UsageError if it is unknown or the processor lacks it. Called before the first kernel; once per process is
+// enough.
 void choose_simd();
 
 // Kernels made from now on run with the named instruction set, "" being the best there is; throws UsageError
 // as above. What was made before (an extractor, a stack) keeps the one it was made with.
 void use_simd(std::string_view name);
 
-// Those of avx3, avx2 and baseline that this processor has, best first.
+// Those of avx3, avx2, baseline and scalar that can be had here, best first.
 std::vector<std::string> available_simd();
 
 // "AVX-512", "AVX2", "SSE2", "NEON": what kernels run with now.
