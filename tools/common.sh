@@ -8,7 +8,7 @@
   packages_build=(g++ cmake ninja-build pkg-config libhdf5-dev libfmt-dev nlohmann-json3-dev libcli11-dev libsndfile1-dev
     libsoxr-dev libhwy-dev libxxhash-dev)
   packages_test=(doctest-dev)
-  packages_check=(clang-format clang-tidy shellcheck)
+  packages_check=(clang-format clang-tidy-16 shellcheck)
   packages_download=(curl ca-certificates unzip)
   packages_emotions=(espeak-ng)
 }
@@ -58,7 +58,13 @@ install_packages() {
   [[ ${#missing[@]} -gt 0 ]] || return 0
   step "Installing with apt: ${missing[*]}"
   apt_update
-  apt_get install -y --no-install-recommends "${missing[@]}" > /dev/null || die "apt-get install ${missing[*]} failed"
+  local log
+  log=$(mktemp)
+  apt_get install -y --no-install-recommends "${missing[@]}" > "$log" 2>&1 || {
+    cat "$log" >&2
+    die "apt-get install ${missing[*]} failed"
+  }
+  rm "$log"
 }
 
 # As many compilers at once as there are cores, and not more than one for each GB of free memory.

@@ -154,7 +154,9 @@ template <class Spec>
 Spec from_json_fields(const Json& json) {
   if (!json.is_object()) fail_usage("{} is not an object", json.dump());
   Spec spec;
-  for (const auto& [name, value] : json.items()) {
+  for (const auto& item : json.items()) {
+    const std::string& name = item.key();
+    const Json& value = item.value();
     bool known = false;
     for_each_field<Spec>([&](const auto& each) {
       if (name != each.name) return;

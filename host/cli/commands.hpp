@@ -1,0 +1,16 @@
+#pragma once
+// The program's commands, one file each.
+
+#include "host/cli/options.hpp"
+
+namespace melgrad {
+
+Command make_run_command(CLI::App& program, CommonOptions& common);
+Command make_extract_command(CLI::App& program, CommonOptions& common);
+Command make_train_command(CLI::App& program, CommonOptions& common);
+Command make_evaluate_command(CLI::App& program, CommonOptions& common);
+Command make_predict_command(CLI::App& program, CommonOptions& common);
+Command make_export_command(CLI::App& program, CommonOptions& common);
+Command make_info_command(CLI::App& program, CommonOptions& common);
+
+}  // namespace melgrad

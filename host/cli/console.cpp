@@ -1,0 +1,170 @@
+#include "host/cli/console.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <ctime>
+
+#include "host/cli/options.hpp"
+#include "host/core/error.hpp"
+
+namespace melgrad {
+namespace {
+
+constexpr std::chrono::milliseconds redraw_every{100};
+constexpr std::chrono::seconds line_every{10};  // where stderr is no terminal
+
+double seconds_between(std::chrono::steady_clock::time_point begin,
+                       std::chrono::steady_clock::time_point end) {
+  return std::chrono::duration<double>(end - begin).count();
+}
+
+std::string rate_text(double per_second) {
+  return per_second < 10 ? fmt::format("{:.1f}/s", per_second) : fmt::format("{:.0f}/s", per_second);
+}
+
+std::string local_time() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  localtime_r(&now, &parts);
+  char text[32];
+  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts)};
+}
+
+}  // namespace
+
+Console::Console(const CommonOptions& options)
+    : json_(options.json),
+      quiet_(options.quiet),
+      verbose_(options.verbose),
+      terminal_(isatty(fileno(stderr)) != 0),
+      out_style_(text_style(stdout, !options.no_color)),
+      err_style_(text_style(stderr, !options.no_color)) {}
+
+Console::~Console() {
+  clear_bar();
+  if (log_ != nullptr) std::fclose(log_);
+}
+
+void Console::begin(std::string_view stage, Index n_steps) {
+  stage_ = stage;
+  note_.clear();
+  n_steps_ = n_steps;
+  done_ = 0;
+  started_ = last_shown_ = Clock::now();
+  if (terminal_ && !quiet_) draw_bar();
+}
+
+void Console::update(Index done, std::string_view note) {
+  done_ = done;
+  note_ = note;
+  const auto now = Clock::now();
+  if (quiet_ || now - last_shown_ < (terminal_ ? Clock::duration(redraw_every) : Clock::duration(line_every)))
+    return;
+  last_shown_ = now;
+  if (terminal_)
+    draw_bar();
+  else
+    say("", status_line(), true);
+}
+
+void Console::end() {
+  if (stage_.empty()) return;
+  clear_bar();
+  const double seconds = seconds_between(started_, Clock::now());
+  std::string line = fmt::format("{}: {} in {}", stage_, done_, time_text(seconds));
+  if (!note_.empty()) line += ", " + note_;
+  stage_.clear();
+  say("", line, !quiet_);
+}
+
+void Console::warn(std::string_view message) {
+  say("warning", message, true);
+}
+
+void Console::note(std::string_view message) {
+  say("", message, !quiet_);
+}
+
+void Console::detail(std::string_view message) {
+  say("", message, verbose_ && !quiet_);
+}
+
+void Console::error(std::string_view message) {
+  say("error", message, true);
+}
+
+void Console::result(std::string_view text) {
+  clear_bar();
+  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  if (!written || std::fflush(stdout) != 0) fail("writing the results to stdout failed");
+}
+
+void Console::json_result(const Json& json) {
+  // Paths need not be UTF-8; JSON has to be.
+  result(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+void Console::open_log(const std::filesystem::path& file) {
+  log_ = std::fopen(file.c_str(), "a");
+  if (log_ == nullptr) fail("{}: cannot be written", file.string());
+  std::fwrite(said_before_log_.data(), 1, said_before_log_.size(), log_);
+  std::fflush(log_);
+  said_before_log_.clear();
+}
+
+void Console::say(std::string_view severity, std::string_view message, bool on_stderr) {
+  log(severity, message);
+  if (!on_stderr) return;
+  clear_bar();
+  if (!severity.empty())
+    fmt::print(stderr, "{} ", painted(fmt::format("{}:", severity), Ink::bad, err_style_));
+  fmt::print(stderr, "{}\n", printable(message));
+}
+
+void Console::log(std::string_view severity, std::string_view message) {
+  const std::string line =
+      fmt::format("{} {}{}{}\n", local_time(), severity, severity.empty() ? "" : ": ", message);
+  if (log_ == nullptr) {
+    said_before_log_ += line;
+    return;
+  }
+  std::fwrite(line.data(), 1, line.size(), log_);
+  std::fflush(log_);
+}
+
+std::string Console::status_line() const {
+  const double seconds = seconds_between(started_, Clock::now());
+  const double rate = seconds > 0 ? static_cast<double>(done_) / seconds : 0;
+  std::string line = fmt::format("{}: {}", stage_, done_);
+  if (n_steps_ > 0)
+    line += fmt::format("/{} ({:.0f} %)", n_steps_,
+                        100.0 * static_cast<double>(done_) / static_cast<double>(n_steps_));
+  if (done_ > 0) line += ", " + rate_text(rate);
+  if (done_ > 0 && n_steps_ > done_)
+    line += fmt::format(", {} left", time_text(static_cast<double>(n_steps_ - done_) / rate));
+  if (!note_.empty()) line += ", " + note_;
+  return line;
+}
+
+void Console::draw_bar() {
+  constexpr int bar_width = 24;
+  std::string line = status_line();
+  if (n_steps_ > 0) {
+    const double share = static_cast<double>(done_) / static_cast<double>(n_steps_);
+    line = fmt::format("{} {}", bar(share, bar_width, err_style_), line);
+  }
+  line = cut(line, err_style_.width - 1);  // a line that wraps could not be drawn over
+  fmt::print(stderr, "\r\033[K{}", line);
+  std::fflush(stderr);
+  bar_drawn_ = true;
+}
+
+void Console::clear_bar() {
+  if (!bar_drawn_) return;
+  fmt::print(stderr, "\r\033[K");
+  std::fflush(stderr);
+  bar_drawn_ = false;
+}
+
+}  // namespace melgrad

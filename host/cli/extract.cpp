@@ -1,0 +1,75 @@
+// melgrad extract DATA -o features.h5
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "host/cli/commands.hpp"
+#include "host/cli/inputs.hpp"
+#include "host/report/results.hpp"
+#include "host/report/terminal.hpp"
+
+namespace melgrad {
+namespace {
+
+struct ExtractOptions {
+  DataOptions data;
+  FeatureOptions features;
+  std::string output;
+};
+
+int extract(const ExtractOptions& options, const CommonOptions& common, Console& console) {
+  const FeatureSpec spec = options.features.read();
+  const Manifest manifest = load_recordings(options.data.data, options.data.pattern, console);
+  const MadeEngine made = make_engine(common, console);
+  const Extraction extraction = extract_features(manifest, spec, *made.engine, options.output,
+                                                 {.n_threads = common.n_threads}, console);
+  const ExtractionReport& report = extraction.report;
+  const std::vector<Refusal> refused = all_refused(manifest, report);
+  log_refused(refused, console);
+
+  if (console.json()) {
+    console.json_result(Json{{"file", options.output},
+                             {"device", made.engine->name()},
+                             {"n_clips", report.n_clips},
+                             {"n_cached", report.n_cached},
+                             {"n_refused", refused.size()},
+                             {"refused", to_json(refused)},
+                             {"audio_seconds", report.audio_seconds},
+                             {"seconds", report.seconds},
+                             {"cpu_seconds", report.cpu_seconds},
+                             {"feature_spec", to_json(spec)}});
+  } else {
+    const FeatureSummary summary = summarise(spec, report);
+    std::string text = fmt::format("{}: {} features ({}) of {} clips", options.output, summary.n_features,
+                                   spec.name, report.n_clips - report.n_refused);
+    if (report.n_cached > 0) text += fmt::format(", {} of them from the cache", report.n_cached);
+    text += fmt::format("\n{} of audio in {}", time_text(report.audio_seconds), time_text(report.seconds));
+    if (summary.clips_per_second > 0)
+      text += fmt::format(": {:.0f} clips/s, {:.0f} times real time", summary.clips_per_second,
+                          summary.real_time_factor);
+    console.result(text + "\n" + refusals_text(refused, console.style()));
+  }
+  return refused.empty() ? exit_done : exit_refused;
+}
+
+}  // namespace
+
+Command make_extract_command(CLI::App& program, CommonOptions& common) {
+  CLI::App& app = add_command(
+      program, "extract", "features of recordings, into a cache",
+      "  melgrad extract recordings/ -o features.h5\n"
+      "  melgrad extract digits/ --pattern '{label}_{group}_{index}' -o features.h5\n"
+      "  melgrad extract recordings/ --sample-rate 16000 --mfcc-n-mfcc 20 -o other.h5\n"
+      "\nA cache that exists is brought up to date: recordings that it holds, by the hash of their audio, "
+      "are\n"
+      "taken from it wherever they lie now. A cache of other features is refused, never replaced.");
+  auto options = std::make_shared<ExtractOptions>();
+  options->data.add(app, "folder of recordings, or CSV file");
+  app.add_option("-o,--output", options->output, "the cache")->type_name("FEATURES.h5")->required();
+  options->features.add(app);
+  add_common_options(app, common);
+  return {&app, [options, &common](Console& console) { return extract(*options, common, console); }};
+}
+
+}  // namespace melgrad

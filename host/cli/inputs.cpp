@@ -1,0 +1,95 @@
+#include "host/cli/inputs.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <iterator>
+
+#include "host/audio/folder_scan.hpp"
+#include "host/core/error.hpp"
+
+namespace melgrad {
+namespace {
+
+// A new folder that nobody else can enter, removed with all its files.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "melgrad-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) fail("{}: cannot be made: {}", name, std::strerror(errno));
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;  // what cannot be removed is the system's to clean
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace
+
+void DataOptions::add(CLI::App& app, const std::string& description) {
+  app.add_option("DATA", data, description)->required();
+  app.add_option("--pattern", pattern, "what file names hold, as '{label}_{group}_{index}'")
+      ->type_name("PATTERN");
+}
+
+Manifest load_recordings(const std::string& data, const std::string& pattern, Console& console) {
+  Manifest manifest = load_manifest(data, pattern);
+  console.note(
+      fmt::format("{}: {} recordings, labelled by {}", data, manifest.clips.size(), manifest.labels_from));
+  if (manifest.n_ignored > 0)
+    console.detail(fmt::format("{}: {} other files ignored", data, manifest.n_ignored));
+  return manifest;
+}
+
+Manifest unlabelled_recordings(const std::vector<std::string>& files_and_folders) {
+  Manifest manifest;
+  for (const std::string& each : files_and_folders) {
+    if (!std::filesystem::is_directory(each)) {
+      manifest.clips.emplace_back().path = each;
+      continue;
+    }
+    FolderScan scan = find_recordings(each);
+    const auto in_folder = [&](const std::string& path) {
+      return (std::filesystem::path(each) / path).string();
+    };
+    for (const std::string& path : scan.paths) manifest.clips.emplace_back().path = in_folder(path);
+    for (const Refusal& refusal : scan.refused)
+      manifest.refused.push_back({in_folder(refusal.path), refusal.reason});
+  }
+  return manifest;
+}
+
+Extraction extract_once(const Manifest& manifest, const FeatureSpec& spec, Engine& engine, int n_threads,
+                        Console& console) {
+  const TemporaryFolder folder;
+  return extract_features(manifest, spec, engine, folder.path() / "features.h5", {.n_threads = n_threads},
+                          console);
+}
+
+std::vector<Refusal> all_refused(const Manifest& manifest, const ExtractionReport& report) {
+  std::vector<Refusal> refused = manifest.refused;
+  refused.insert(refused.end(), report.refused.begin(), report.refused.end());
+  return refused;
+}
+
+void log_refused(const std::vector<Refusal>& refused, Console& console) {
+  for (const Refusal& each : refused) console.detail(fmt::format("refused: {}: {}", each.path, each.reason));
+}
+
+Json to_json(const std::vector<Refusal>& refused) {
+  Json json = Json::array();
+  for (const Refusal& each : refused) json.push_back({{"path", each.path}, {"reason", each.reason}});
+  return json;
+}
+
+}  // namespace melgrad

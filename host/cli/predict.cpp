@@ -1,0 +1,130 @@
+// melgrad predict model.h5 FILES...
+
+#include "host/evaluation/predict.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <numeric>
+
+#include "host/cli/commands.hpp"
+#include "host/cli/inputs.hpp"
+#include "host/models/model_file.hpp"
+#include "host/report/terminal.hpp"
+
+namespace melgrad {
+namespace {
+
+struct PredictOptions {
+  std::string model;
+  std::vector<std::string> files;
+};
+
+// What was predicted of the recordings that could be used.
+struct Predictions {
+  std::vector<std::string> paths;  // [n_rows]
+  Matrix<float> probabilities;     // [n_rows, n_labels]
+};
+
+Predictions predict_usable(const Classifier& classifier, const FeatureTable& table, Engine& engine) {
+  std::vector<Index> usable;
+  Predictions predictions;
+  for (std::size_t clip = 0; clip < table.clips.size(); ++clip) {
+    if (table.status[clip] != "ok") continue;
+    usable.push_back(static_cast<Index>(clip));
+    predictions.paths.push_back(table.clips[clip].path);
+  }
+  Matrix<float> features(static_cast<Index>(usable.size()), table.features.cols);
+  for (std::size_t row = 0; row < usable.size(); ++row)
+    std::ranges::copy(table.features.row(usable[row]), features.row(static_cast<Index>(row)).begin());
+  predictions.probabilities = predict_proba(engine, classifier, features.view());
+  return predictions;
+}
+
+// [n_labels]: the labels of one row from the most probable on.
+std::vector<std::size_t> ranking(std::span<const float> probabilities) {
+  std::vector<std::size_t> order(probabilities.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order,
+                           [&](std::size_t a, std::size_t b) { return probabilities[a] > probabilities[b]; });
+  return order;
+}
+
+Json to_json(const Predictions& predictions, const std::vector<std::string>& labels) {
+  Json all = Json::array();
+  for (std::size_t row = 0; row < predictions.paths.size(); ++row) {
+    const auto probabilities = predictions.probabilities.row(static_cast<Index>(row));
+    const std::size_t best = ranking(probabilities).front();
+    Json each = {
+        {"path", predictions.paths[row]}, {"label", labels[best]}, {"probability", probabilities[best]}};
+    for (std::size_t label = 0; label < labels.size(); ++label)
+      each["probabilities"][labels[label]] = probabilities[label];
+    all.push_back(std::move(each));
+  }
+  return all;
+}
+
+// One line a recording: the label with a bar of its probability, and the next two.
+std::string to_text(const Predictions& predictions, const std::vector<std::string>& labels,
+                    const TextStyle& style) {
+  const auto widest = [](const std::vector<std::string>& texts) {
+    int width = 0;
+    for (const auto& text : texts) width = std::max(width, display_width(text));
+    return width;
+  };
+  const int path_width = std::min(widest(predictions.paths), 60);
+  const int label_width = widest(labels);
+  std::string text;
+  for (std::size_t row = 0; row < predictions.paths.size(); ++row) {
+    const auto probabilities = predictions.probabilities.row(static_cast<Index>(row));
+    const auto order = ranking(probabilities);
+    text += fmt::format("{}  {}  {} {:>7}", left_aligned(predictions.paths[row], path_width, style),
+                        painted(left_aligned(labels[order[0]], label_width, style), Ink::bold, style),
+                        bar(probabilities[order[0]], 20, style), percent(probabilities[order[0]]));
+    for (std::size_t rank = 1; rank < std::min<std::size_t>(3, order.size()); ++rank)
+      text += fmt::format("{} {} {}", rank == 1 ? "   then" : ",", labels[order[rank]],
+                          percent(probabilities[order[rank]]));
+    text += "\n";
+  }
+  return text;
+}
+
+int predict(const PredictOptions& options, const CommonOptions& common, Console& console) {
+  const Classifier classifier = load_classifier(options.model);
+  const Manifest manifest = unlabelled_recordings(options.files);
+  const MadeEngine made = make_engine(common, console);
+  const Extraction extraction =
+      extract_once(manifest, classifier.features, *made.engine, common.n_threads, console);
+  const std::vector<Refusal> refused = all_refused(manifest, extraction.report);
+  const Predictions predictions = predict_usable(classifier, extraction.table, *made.engine);
+
+  if (console.json()) {
+    console.json_result(Json{{"model", options.model},
+                             {"device", made.engine->name()},
+                             {"labels", classifier.labels},
+                             {"predictions", to_json(predictions, classifier.labels)},
+                             {"refused", to_json(refused)}});
+  } else {
+    console.result(to_text(predictions, classifier.labels, console.style()) +
+                   refusals_text(refused, console.style()));
+  }
+  return refused.empty() ? exit_done : exit_refused;
+}
+
+}  // namespace
+
+Command make_predict_command(CLI::App& program, CommonOptions& common) {
+  CLI::App& app =
+      add_command(program, "predict", "what a model makes of recordings: a probability for each label",
+                  "  melgrad predict results/model.h5 a.wav b.flac\n"
+                  "  melgrad predict results/model.h5 recordings/ --json > predictions.json\n"
+                  "\nThe features are those that the model was trained on; the file holds them.");
+  auto options = std::make_shared<PredictOptions>();
+  app.add_option("MODEL.h5", options->model, "a trained model")->required();
+  app.add_option("FILES", options->files, "recordings, and folders of them")->required();
+  add_common_options(app, common);
+  return {&app, [options, &common](Console& console) { return predict(*options, common, console); }};
+}
+
+}  // namespace melgrad

@@ -1,0 +1,174 @@
+// melgrad run DATA: the whole job.
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "host/audio/folder_scan.hpp"
+#include "host/cli/commands.hpp"
+#include "host/cli/inputs.hpp"
+#include "host/cli/outcome.hpp"
+#include "host/models/model_file.hpp"
+#include "host/report/results.hpp"
+#include "host/report/terminal.hpp"
+
+namespace melgrad {
+namespace {
+
+struct RunOptions {
+  DataOptions data;
+  std::string own;
+  std::string own_pattern;
+  std::string out = "results";
+  std::string group_noun = "speaker";
+  bool quick = false;
+  OverwriteOption overwrite;
+  FeatureOptions features;
+  FieldOptions<MlpSpec> mlp;
+  FieldOptions<EvaluationOptions> evaluation;
+};
+
+// Files of the results folder.
+struct ResultsFolder {
+  std::filesystem::path path;
+  std::filesystem::path features() const { return path / "features.h5"; }
+  std::filesystem::path own_features() const { return path / "own_features.h5"; }
+  std::filesystem::path model() const { return path / "model.h5"; }
+  std::filesystem::path results() const { return path / "results.json"; }
+  std::filesystem::path log() const { return path / "log.txt"; }
+};
+
+// The results of an earlier run on the same DATA are replaced; anything else that is in the way is an error.
+// results.json is written before model.h5, so a model alone is not from an interrupted run.
+void check_folder(const ResultsFolder& folder, const RunOptions& options) {
+  if (options.overwrite.overwrite) return;
+  if (!std::filesystem::exists(folder.results())) {
+    options.overwrite.check(folder.model().string());
+    return;
+  }
+  std::string earlier;
+  try {
+    earlier = read_results(folder.results()).dataset.name;
+  } catch (const Error& error) {
+    fail_usage("{}; --overwrite replaces it, --out takes another folder", error.what());
+  }
+  if (earlier != options.data.data)
+    fail_usage(
+        "{} holds the results of '{}', not of '{}'; --out takes another folder, --overwrite replaces them",
+        folder.path.string(), earlier, options.data.data);
+}
+
+// A data set with everything that is known of its reading.
+struct Recordings {
+  Dataset dataset;
+  DatasetSummary summary;
+  ExtractionReport report;
+};
+
+Recordings read_recordings(const std::string& data, const std::string& pattern, const std::string& group_noun,
+                           const FeatureSpec& spec, const std::filesystem::path& cache, int min_labels,
+                           Engine& engine, const CommonOptions& common, Console& console) {
+  const Manifest manifest = load_recordings(data, pattern, console);
+  Extraction extraction =
+      extract_features(manifest, spec, engine, cache, {.n_threads = common.n_threads}, console);
+  std::vector<Refusal> refused = all_refused(manifest, extraction.report);
+  log_refused(refused, console);
+  Dataset dataset = with_context(data, [&] { return make_dataset(extraction.table, min_labels); });
+  dataset.group_noun = group_noun;
+  DatasetSummary summary = summarise(data, dataset, std::move(refused));
+  return {std::move(dataset), std::move(summary), std::move(extraction.report)};
+}
+
+Json options_json(const RunOptions& options, const MlpSpec& mlp, const EvaluationOptions& evaluation,
+                  const FeatureSpec& features) {
+  return {{"command", "run"},
+          {"data", options.data.data},
+          {"pattern", options.data.pattern},
+          {"own", options.own},
+          {"own_pattern", options.own_pattern},
+          {"group_noun", options.group_noun},
+          {"quick", options.quick},
+          {"features", to_json(features)},
+          {"mlp", to_json_fields(mlp)},
+          {"evaluation", to_json_fields(evaluation)}};
+}
+
+EvaluationOptions evaluation_options(const RunOptions& options, const CommonOptions& common) {
+  EvaluationOptions evaluation = options.evaluation.read();
+  evaluation.random_state = common.random_state;
+  if (options.quick && !options.evaluation.given().contains("n_splits")) evaluation.n_splits = 2;
+  if (options.quick && !options.evaluation.given().contains("n_folds")) evaluation.n_folds = 2;
+  return evaluation;
+}
+
+int run(const RunOptions& options, const CommonOptions& common, Console& console) {
+  const FeatureSpec spec = options.features.read();
+  MlpSpec mlp = options.mlp.read();
+  mlp.random_state = common.random_state;
+  const EvaluationOptions evaluation_spec = evaluation_options(options, common);
+
+  const ResultsFolder folder{options.out};
+  check_folder(folder, options);
+  const MadeEngine made = make_engine(common, console);
+  // A mistyped DATA must not leave a folder behind.
+  if (!std::filesystem::exists(options.data.data))
+    fail("{}: there is no such file or folder", options.data.data);
+  std::filesystem::create_directories(folder.path);
+  console.open_log(folder.log());
+
+  const Recordings recordings = read_recordings(options.data.data, options.data.pattern, options.group_noun,
+                                                spec, folder.features(), 2, *made.engine, common, console);
+  std::optional<Recordings> own;
+  if (!options.own.empty())
+    own = read_recordings(options.own, options.own_pattern, options.group_noun, spec, folder.own_features(),
+                          1, *made.engine, common, console);
+
+  Evaluation evaluation = evaluate_protocols(recordings.dataset, own ? &own->dataset : nullptr, mlp,
+                                             *made.engine, evaluation_spec, console);
+  Results results = begin_results(common, made, options_json(options, mlp, evaluation_spec, spec));
+  results.dataset = recordings.summary;
+  if (own) results.own = own->summary;
+  results.features = summarise(spec, recordings.report);
+  results.models = std::move(evaluation.results);
+  write_results(results, folder.results());
+  save_classifier(evaluation.classifier, folder.model());
+
+  console.note(fmt::format("results in {}", folder.path.string()));
+  return report_results(results, console);
+}
+
+}  // namespace
+
+Command make_run_command(CLI::App& program, CommonOptions& common) {
+  CLI::App& app = add_command(
+      program, "run", "the whole job: features, models, evaluation on unheard clips and speakers",
+      "  melgrad run recordings/                         a folder for each label, or RAVDESS names\n"
+      "  melgrad run recordings/ --own mine/             the final model tried on mine/LABEL/*.wav\n"
+      "  melgrad run digits/ --pattern '{label}_{group}_{index}' --out digits-results\n"
+      "  melgrad run recordings/ --hidden-layer-sizes 300,100 --alpha 0.01 --quick\n"
+      "\nThe results folder gets features.h5 (the cache), own_features.h5, model.h5 (trained on all of "
+      "DATA),\n"
+      "results.json (everything that was found out) and log.txt. Run again on the same DATA, the caches and "
+      "the\n"
+      "log are continued and the results are replaced. Results of other DATA are never replaced unasked.");
+  auto options = std::make_shared<RunOptions>();
+  options->data.add(app, "folder of recordings, or CSV file with path,label[,group][,split]");
+  app.add_option("--own", options->own, "recordings of your own to try the final model on")
+      ->type_name("DATA");
+  app.add_option("--own-pattern", options->own_pattern, "as --pattern, for --own")->type_name("PATTERN");
+  app.add_option("--out", options->out, "the results folder")->type_name("FOLDER")->default_str("results");
+  app.add_option("--group-noun", options->group_noun, "what a group is, for the tables")
+      ->type_name("WORD")
+      ->default_str("speaker");
+  app.add_flag("--quick", options->quick, "2 random splits and 2 folds of speakers, unless others are given");
+  options->overwrite.add(app);
+  options->features.add(app);
+  options->mlp.add(app, "Network (scikit-learn's MLPClassifier)", notebook_mlp());
+  options->evaluation.add(app, "Evaluation", {});
+  add_common_options(app, common);
+  return {&app, [options, &common](Console& console) { return run(*options, common, console); }};
+}
+
+}  // namespace melgrad

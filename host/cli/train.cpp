@@ -1,0 +1,98 @@
+// melgrad train features.h5 -o model.h5
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "host/cli/commands.hpp"
+#include "host/cli/inputs.hpp"
+#include "host/cli/outcome.hpp"
+#include "host/models/model_file.hpp"
+#include "host/report/terminal.hpp"
+
+namespace melgrad {
+namespace {
+
+struct TrainOptions {
+  std::string input;
+  std::string output;
+  bool no_evaluation = false;
+  OverwriteOption overwrite;
+  FieldOptions<MlpSpec> mlp;
+  FieldOptions<EvaluationOptions> evaluation;
+};
+
+std::string training_text(const MlpProgress& training, double fit_seconds, const std::string& file) {
+  return fmt::format("{}: trained on everything in {}, {} epochs, stopped by {}, last loss {:.4f}\n", file,
+                     time_text(fit_seconds), training.n_iter, to_name(training.stop_reason),
+                     training.loss_curve.empty() ? 0.0 : training.loss_curve.back());
+}
+
+int train(const TrainOptions& options, const CommonOptions& common, Console& console) {
+  MlpSpec mlp = options.mlp.read();
+  mlp.random_state = common.random_state;
+  EvaluationOptions evaluation_spec = options.evaluation.read();
+  evaluation_spec.random_state = common.random_state;
+  options.overwrite.check(options.output);
+
+  const FeatureTable table = read_feature_table(options.input);
+  const Dataset dataset = with_context(options.input, [&] { return make_dataset(table); });
+  const MadeEngine made = make_engine(common, console);
+  Results results = begin_results(common, made,
+                                  {{"command", "train"},
+                                   {"data", options.input},
+                                   {"mlp", to_json_fields(mlp)},
+                                   {"evaluation", to_json_fields(evaluation_spec)}});
+  results.dataset = summarise(options.input, dataset, dataset.refused);
+  results.features.spec = dataset.spec;
+  results.features.n_features = dataset.features.cols;
+  results.features.cached_clips = dataset.n_rows();
+
+  TrainedClassifier trained;
+  if (options.no_evaluation) {
+    trained = train_classifier(dataset, mlp, *made.engine, console);
+  } else {
+    Evaluation evaluation = evaluate_protocols(dataset, nullptr, mlp, *made.engine, evaluation_spec, console);
+    results.models = std::move(evaluation.results);
+    trained = {std::move(evaluation.classifier), std::move(evaluation.training), evaluation.fit_seconds};
+  }
+  save_classifier(trained.classifier, options.output);
+
+  if (console.json()) {
+    Json json = to_json(results);
+    json["model"] = {{"file", options.output},
+                     {"n_iter", trained.training.n_iter},
+                     {"stop_reason", to_name(trained.training.stop_reason)},
+                     {"loss_curve", trained.training.loss_curve},
+                     {"fit_seconds", trained.fit_seconds}};
+    console.json_result(json);
+  } else {
+    if (!options.no_evaluation) console.result(protocols_text(results, console.style()));
+    console.result(training_text(trained.training, trained.fit_seconds, options.output));
+  }
+  return exit_done;  // what was refused was refused when the cache was made
+}
+
+}  // namespace
+
+Command make_train_command(CLI::App& program, CommonOptions& common) {
+  CLI::App& app = add_command(
+      program, "train", "a network from a cache of features, and its accuracy on held-out clips and speakers",
+      "  melgrad train features.h5 -o model.h5\n"
+      "  melgrad train features.h5 -o model.h5 --hidden-layer-sizes 64,32 --activation relu "
+      "--early-stopping\n"
+      "  melgrad train features.h5 -o model.h5 --no-evaluation     the model alone\n"
+      "\nThe model is trained on every usable clip. How well it does is measured on models like it, trained\n"
+      "without the clips, or the speakers, that they are tested on.");
+  auto options = std::make_shared<TrainOptions>();
+  app.add_option("FEATURES.h5", options->input, "a cache")->required();
+  app.add_option("-o,--output", options->output, "the model")->type_name("MODEL.h5")->required();
+  app.add_flag("--no-evaluation", options->no_evaluation, "train the model and nothing else");
+  options->overwrite.add(app);
+  options->mlp.add(app, "Network (scikit-learn's MLPClassifier)", notebook_mlp());
+  options->evaluation.add(app, "Evaluation", EvaluationOptions{.n_splits = 2, .n_folds = 2});
+  add_common_options(app, common);
+  return {&app, [options, &common](Console& console) { return train(*options, common, console); }};
+}
+
+}  // namespace melgrad
