@@ -240,7 +240,7 @@ ProtocolResult protocol_from_json(const Json& json) {
 
 // Lists of numbers or words on one line, and objects of them that fit on one; the rest indented.
 void write_pretty(const Json& json, std::size_t indent, std::string& text) {
-  constexpr std::size_t longest_object = 160;
+  constexpr std::size_t longest_object = 320;
   const auto is_flat = std::ranges::none_of(json, [](const Json& each) { return each.is_structured(); });
   if (!json.is_structured() || json.empty() || (json.is_array() && is_flat)) {
     text += json.dump();

@@ -71,7 +71,8 @@ std::string tested_text(const ProtocolResult& result, const TextStyle& style) {
   const std::string_view times = symbol("×", "x", style);
   if (result.protocol == Protocol::random && result.metrics.n_test % n_splits == 0)
     return fmt::format("{} {} {}", n_splits, times, result.metrics.n_test / n_splits);
-  return fmt::format("{} in {} folds", result.metrics.n_test, n_splits);
+  return fmt::format("{} in {} {}", result.metrics.n_test, n_splits,
+                     result.protocol == Protocol::speaker ? "folds" : "splits");
 }
 
 // A column for each protocol, and the gap after `speaker`.
