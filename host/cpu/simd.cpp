@@ -24,8 +24,16 @@ constexpr std::array choices = {
     Choice{"avx3", HWY_AVX3, HWY_AVX3 - 1}, Choice{"avx2", HWY_AVX2, HWY_AVX2 - 1},
     Choice{"baseline", 0, 2 * HWY_AVX2 - 1}, Choice{"scalar", HWY_SCALAR, HWY_SCALAR - 1}};
 
+// hwy::SupportedTargets() leaves every target of the processor chosen, disabled ones too, until the next
+// kernel chooses anew.
+std::int64_t supported_targets() {
+  const std::int64_t targets = hwy::SupportedTargets();
+  hwy::GetChosenTarget().DeInit();
+  return targets;
+}
+
 bool is_available(const Choice& choice) {
-  return choice.target == 0 || (hwy::SupportedTargets() & choice.target) != 0;
+  return choice.target == 0 || (supported_targets() & choice.target) != 0;
 }
 
 }  // namespace
@@ -55,7 +63,7 @@ std::vector<std::string> available_simd() {
 }
 
 std::string simd_name() {
-  const std::int64_t supported = hwy::SupportedTargets();
+  const std::int64_t supported = supported_targets();
   const std::int64_t best = supported & -supported;
   if (best <= HWY_AVX3) return "AVX-512";
   if (best == HWY_AVX2) return "AVX2";

@@ -53,18 +53,20 @@ constexpr float initial_weight(std::int64_t random_state, int layer, std::uint64
 // positions that fall outside [0, n) walk on along their cycle; as 2^n_bits < 2 n, that takes less than two
 // evaluations on average. (Fisher-Yates would need n steps in sequence before the first row is known, and a
 // sort by random keys a barrier per merge: both slow in a thread block, which needs each epoch anew.)
+//
+// 8 rounds put every row at every position, and after every other row, equally often; with few bits a round
+// does little, and it takes 32 until all n! orders of up to 8 rows do come equally often (the tests).
 class EpochPermutation {
  public:
-  static constexpr int n_rounds = 8;
-
   constexpr EpochPermutation(std::int64_t random_state, int epoch, int n)
       : n_(static_cast<std::uint32_t>(n)) {
     while ((std::uint64_t{1} << n_bits_) < n_) ++n_bits_;
-    for (std::uint32_t half = 0; half < 2; ++half) {
+    n_rounds_ = n_bits_ < 8 ? 32 : 8;
+    for (std::uint32_t first = 0; first < n_rounds_; first += 4) {
       const PhiloxBlock keys = philox(
           static_cast<std::uint64_t>(random_state),
-          {half, 0, static_cast<std::uint32_t>(epoch), static_cast<std::uint32_t>(RandomStream::shuffle)});
-      for (std::uint32_t i = 0; i < 4; ++i) keys_[4 * half + i] = keys[i];
+          {first, 0, static_cast<std::uint32_t>(epoch), static_cast<std::uint32_t>(RandomStream::shuffle)});
+      for (std::uint32_t i = 0; i < 4; ++i) keys_[first + i] = keys[i];
     }
   }
 
@@ -77,7 +79,7 @@ class EpochPermutation {
     const std::uint32_t high_mask = (std::uint32_t{1} << (n_bits_ - low_bits)) - 1;
     std::uint32_t low = x & low_mask;
     std::uint32_t high = x >> low_bits;
-    for (std::uint32_t round = 0; round < n_rounds; round += 2) {
+    for (std::uint32_t round = 0; round < n_rounds_; round += 2) {
       low ^= hash(high + keys_[round]) & low_mask;
       high ^= hash(low + keys_[round + 1]) & high_mask;
     }
@@ -101,7 +103,8 @@ class EpochPermutation {
 
   std::uint32_t n_;
   int n_bits_ = 0;
-  std::array<std::uint32_t, n_rounds> keys_{};
+  std::uint32_t n_rounds_ = 0;
+  std::array<std::uint32_t, 32> keys_{};
 };
 
 // --- Minibatches ----------------------------------------------------------------------------------------

@@ -1,0 +1,205 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+#include <vector>
+
+#include "host/engine/training_rules.hpp"
+
+using namespace melgrad;
+
+namespace {
+
+std::vector<std::uint32_t> rows_of(const EpochPermutation& permutation, int n) {
+  std::vector<std::uint32_t> rows;
+  for (int i = 0; i < n; ++i) rows.push_back(permutation(static_cast<std::uint32_t>(i)));
+  return rows;
+}
+
+// Chi squared of counts against equal expectations, in standard deviations from its mean.
+double chi_squared_deviation(const std::vector<int>& counts, double expected, double degrees_of_freedom) {
+  double chi_squared = 0;
+  for (int count : counts) chi_squared += (count - expected) * (count - expected) / expected;
+  return (chi_squared - degrees_of_freedom) / std::sqrt(2 * degrees_of_freedom);
+}
+
+// The state after epochs with these losses (or scores, with early_stopping).
+TrainingState after(const TrainingRules& rules, const std::vector<double>& values) {
+  TrainingState state = initial_state(rules);
+  for (double value : values) {
+    REQUIRE(state.stop_reason == StopReason::running);
+    end_epoch(rules, rules.early_stopping ? 1.0 : value, value, true, 100, state);
+  }
+  return state;
+}
+
+}  // namespace
+
+TEST_SUITE("training_rules") {
+  TEST_CASE("initial weights fill Glorot's interval evenly, and differ by seed, layer and index") {
+    CHECK(initial_bound(Activation::logistic, 180, 300) == doctest::Approx(std::sqrt(2.0 / 480)));
+    CHECK(initial_bound(Activation::relu, 180, 300) == doctest::Approx(std::sqrt(6.0 / 480)));
+    const int n = 100'000;
+    double sum = 0, squares = 0;
+    float lowest = 1, highest = -1;
+    for (std::uint64_t i = 0; i < n; ++i) {
+      const float w = initial_weight(5, 1, i, 0.5f);
+      sum += static_cast<double>(w);
+      squares += static_cast<double>(w) * static_cast<double>(w);
+      lowest = std::min(lowest, w);
+      highest = std::max(highest, w);
+    }
+    CHECK(lowest >= -0.5f);
+    CHECK(lowest < -0.4999f);
+    CHECK(highest < 0.5f);
+    CHECK(highest > 0.4999f);
+    CHECK(std::abs(sum / n) < 4 * std::sqrt(1.0 / 12 / n));  // four standard errors
+    CHECK(squares / n == doctest::Approx(1.0 / 12).epsilon(0.02));
+    CHECK(initial_weight(5, 1, 7, 1.0f) != initial_weight(6, 1, 7, 1.0f));
+    CHECK(initial_weight(5, 1, 7, 1.0f) != initial_weight(5, 2, 7, 1.0f));
+    CHECK(initial_weight(5, 1, 7, 1.0f) != initial_weight(5, 1, 8, 1.0f));
+  }
+
+  TEST_CASE("an epoch's order is a permutation, for any number of rows") {
+    for (int n : {1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 100, 128, 129, 1152, 65536, 65537}) {
+      std::vector<std::uint32_t> rows = rows_of(EpochPermutation(3, 11, n), n);
+      std::ranges::sort(rows);
+      bool is_permutation = true;
+      for (int i = 0; i < n; ++i)
+        is_permutation &= rows[static_cast<std::size_t>(i)] == static_cast<std::uint32_t>(i);
+      CAPTURE(n);
+      CHECK(is_permutation);
+      CHECK(EpochPermutation(3, 11, n).domain() >= static_cast<std::uint32_t>(n));
+      CHECK((n == 1 || EpochPermutation(3, 11, n).domain() < 2 * static_cast<std::uint32_t>(n)));
+    }
+  }
+
+  TEST_CASE("orders differ by epoch and seed") {
+    CHECK(rows_of(EpochPermutation(3, 0, 50), 50) != rows_of(EpochPermutation(3, 1, 50), 50));
+    CHECK(rows_of(EpochPermutation(3, 0, 50), 50) != rows_of(EpochPermutation(4, 0, 50), 50));
+    CHECK(rows_of(EpochPermutation(3, 0, 50), 50) == rows_of(EpochPermutation(3, 0, 50), 50));
+  }
+
+  TEST_CASE("all orders of a few rows come equally often") {
+    for (int n : {2, 3, 4, 5, 6}) {
+      int n_orders = 1;
+      for (int i = 2; i <= n; ++i) n_orders *= i;
+      std::vector<int> counts(static_cast<std::size_t>(n_orders));
+      const int n_epochs = 500 * n_orders;
+      for (int epoch = 0; epoch < n_epochs; ++epoch) {
+        std::vector<std::uint32_t> rows = rows_of(EpochPermutation(1, epoch, n), n);
+        int rank = 0;  // Lehmer code
+        for (int i = 0; i < n; ++i) {
+          int smaller = 0;
+          for (int j = i + 1; j < n; ++j)
+            smaller += rows[static_cast<std::size_t>(j)] < rows[static_cast<std::size_t>(i)];
+          rank = rank * (n - i) + smaller;
+        }
+        ++counts[static_cast<std::size_t>(rank)];
+      }
+      CAPTURE(n);
+      CHECK(std::abs(chi_squared_deviation(counts, 500, n_orders - 1)) < 5);
+    }
+  }
+
+  TEST_CASE("every row comes equally often at every position, and after every other row") {
+    for (int n : {7, 16, 100, 128, 129, 200}) {
+      const auto size = static_cast<std::size_t>(n);
+      std::vector<int> at_position(size * size), follows(size * size);
+      const int n_epochs = 100 * n;
+      for (int epoch = 0; epoch < n_epochs; ++epoch) {
+        const std::vector<std::uint32_t> rows = rows_of(EpochPermutation(2, epoch, n), n);
+        for (std::size_t i = 0; i < size; ++i) {
+          ++at_position[i * size + rows[i]];
+          if (i > 0) ++follows[rows[i - 1] * size + rows[i]];
+        }
+      }
+      for (std::size_t i = size; i-- > 0;)
+        follows.erase(follows.begin() + static_cast<std::ptrdiff_t>(i * size + i));
+      CAPTURE(n);
+      CHECK(std::abs(chi_squared_deviation(at_position, 100, (n - 1) * (n - 1))) < 5);
+      CHECK(std::abs(chi_squared_deviation(follows, 100, n * (n - 1) - 1)) < 5);
+    }
+  }
+
+  TEST_CASE("minibatches are scikit-learn's: 'auto' is 200, and none is larger than the training set") {
+    CHECK(resolve_batch_size(0, 1000) == 200);
+    CHECK(resolve_batch_size(0, 150) == 150);
+    CHECK(resolve_batch_size(256, 1000) == 256);
+    CHECK(resolve_batch_size(256, 10) == 10);
+  }
+
+  TEST_CASE("training stops once more than n_iter_no_change epochs in a row do not improve by tol") {
+    TrainingRules rules{.tol = 0.1, .n_iter_no_change = 2, .max_iter = 100};
+    // 0.95 is lower than 1 but by less than tol; so are the next, and the third of them is one too many.
+    CHECK(after(rules, {1.0, 0.95, 0.94}).stop_reason == StopReason::running);
+    CHECK(after(rules, {1.0, 0.95, 0.94, 0.93}).stop_reason == StopReason::no_improvement);
+    // The best loss sinks with every epoch, so a slow descent never counts.
+    CHECK(after(rules, {1.0, 0.95, 0.86, 0.85}).stop_reason == StopReason::no_improvement);
+    CHECK(after(rules, {1.0, 0.95, 0.84, 0.85}).stop_reason == StopReason::running);
+  }
+
+  TEST_CASE("the last epoch allowed ends training, unless it stops for want of improvement") {
+    TrainingRules rules{.tol = 0.1, .n_iter_no_change = 2, .max_iter = 4};
+    CHECK(after(rules, {4, 3, 2, 1}).stop_reason == StopReason::max_iter);
+    CHECK(after(rules, {4, 4, 4, 4}).stop_reason == StopReason::no_improvement);
+  }
+
+  TEST_CASE("adaptive divides the learning rate of sgd by 5 until it is 1e-6, and does nothing for adam") {
+    TrainingRules rules{.solver = Solver::sgd,
+                        .learning_rate = LearningRate::adaptive,
+                        .learning_rate_init = 1e-5,
+                        .n_iter_no_change = 1,
+                        .max_iter = 100};
+    // The first epoch improves on infinity; each second one after it exceeds n_iter_no_change.
+    CHECK(after(rules, {1, 1, 1}).learning_rate == doctest::Approx(2e-6));
+    CHECK(after(rules, {1, 1, 1, 1, 1}).learning_rate == doctest::Approx(4e-7));
+    CHECK(after(rules, {1, 1, 1, 1, 1}).stop_reason == StopReason::running);
+    CHECK(after(rules, {1, 1, 1, 1, 1, 1, 1}).stop_reason == StopReason::no_improvement);
+    rules.solver = Solver::adam;
+    CHECK(after(rules, {1, 1, 1}).stop_reason == StopReason::no_improvement);
+  }
+
+  TEST_CASE("invscaling divides by a power of the rows seen, once an epoch") {
+    TrainingRules rules{.solver = Solver::sgd,
+                        .learning_rate = LearningRate::invscaling,
+                        .learning_rate_init = 0.1,
+                        .power_t = 0.5};
+    CHECK(step_learning_rate(rules, initial_state(rules)) == 0.1);
+    CHECK(step_learning_rate(rules, after(rules, {2, 1})) == doctest::Approx(0.1 / std::sqrt(201.0)));
+  }
+
+  TEST_CASE("adam corrects its bias") {
+    TrainingRules rules;
+    TrainingState state = initial_state(rules);
+    CHECK(step_learning_rate(rules, state) == doctest::Approx(1e-3 * std::sqrt(1 - 0.999) / (1 - 0.9)));
+    state.n_steps = 9;
+    CHECK(step_learning_rate(rules, state) ==
+          doctest::Approx(1e-3 * std::sqrt(1 - std::pow(0.999, 10)) / (1 - std::pow(0.9, 10))));
+  }
+
+  TEST_CASE("early stopping goes by the score and marks the best epochs, the first of equals") {
+    TrainingRules rules{.tol = 0.01, .early_stopping = true, .n_iter_no_change = 2, .max_iter = 100};
+    CHECK(after(rules, {0.5}).is_best);
+    CHECK(after(rules, {0.5, 0.6}).is_best);
+    CHECK_FALSE(after(rules, {0.5, 0.6, 0.6}).is_best);
+    CHECK(after(rules, {0.5, 0.6, 0.605}).is_best);  // better, though not by tol
+    CHECK(after(rules, {0.5, 0.6, 0.605}).n_no_improvement == 1);
+    CHECK(after(rules, {0.5, 0.6, 0.6, 0.6}).stop_reason == StopReason::running);
+    CHECK(after(rules, {0.5, 0.6, 0.6, 0.6, 0.6}).stop_reason == StopReason::no_improvement);
+  }
+
+  TEST_CASE("a loss or parameters that are not finite stop a model") {
+    TrainingRules rules;
+    for (double loss : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+      TrainingState state = initial_state(rules);
+      end_epoch(rules, loss, 0, true, 10, state);
+      CHECK(state.stop_reason == StopReason::not_finite);
+    }
+    TrainingState state = initial_state(rules);
+    end_epoch(rules, 1.0, 0, false, 10, state);
+    CHECK(state.stop_reason == StopReason::not_finite);
+  }
+}
