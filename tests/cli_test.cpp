@@ -258,10 +258,14 @@ TEST_SUITE("cli") {
     CHECK((*find_model(results, "speaker"))["n_test"] == n_clips);
     auto found = reasons(results["dataset"]["refused"]);
     CHECK(found.size() == 8);
-    const std::map<std::string, std::string> expected = {
-        {"low_b_0.wav", "empty"},  {"low_b_1.wav", "truncated"}, {"low_b_2.wav", "audio"},
-        {"low_b_3.wav", "silent"}, {"low_b_4.wav", "not a finite number"},       {"low_b_5.wav", "8 channels"},
-        {"low_b_6.wav", "1 Hz"},   {"low_b_7.wav", "ermission"}};
+    const std::map<std::string, std::string> expected = {{"low_b_0.wav", "empty"},
+                                                         {"low_b_1.wav", "truncated"},
+                                                         {"low_b_2.wav", "audio"},
+                                                         {"low_b_3.wav", "silent"},
+                                                         {"low_b_4.wav", "not a finite number"},
+                                                         {"low_b_5.wav", "8 channels"},
+                                                         {"low_b_6.wav", "1 Hz"},
+                                                         {"low_b_7.wav", "ermission"}};
     for (const auto& [file, word] : expected)
       CHECK_MESSAGE(found[file].find(word) != std::string::npos, file, ": ", found[file]);
     const std::string log = read_bytes(folder / "r" / "log.txt");

@@ -8,7 +8,7 @@
   packages_build=(g++ cmake ninja-build pkg-config libhdf5-dev libfmt-dev nlohmann-json3-dev libcli11-dev libsndfile1-dev
     libsoxr-dev libhwy-dev libxxhash-dev)
   packages_test=(doctest-dev)
-  packages_check=(clang-format clang-tidy-16 shellcheck)
+  packages_check=(clang-format shellcheck)
   packages_download=(curl ca-certificates unzip)
   packages_emotions=(espeak-ng)
 }

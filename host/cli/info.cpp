@@ -32,7 +32,7 @@ Json library_versions() {
   };
   return {{"HDF5", hdf5::library_version()},
           {"libsndfile", std::string(sf_version_string()).substr(std::string_view("libsndfile-").size())},
-          {"soxr", std::string(soxr_version())},
+          {"soxr", std::string(soxr_version()).substr(std::string_view("libsoxr-").size())},
           {"Highway", dotted(HWY_MAJOR, HWY_MINOR, HWY_PATCH)},
           {"xxHash", dotted(XXH_VERSION_MAJOR, XXH_VERSION_MINOR, XXH_VERSION_RELEASE)},
           {"fmt", dotted(FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100)},

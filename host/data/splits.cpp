@@ -147,7 +147,8 @@ std::string fold_name(const Dataset& dataset, const std::vector<int>& groups, st
                       std::size_t n_folds) {
   constexpr std::size_t most_named = 8;
   if (groups.size() > most_named)
-    return fmt::format("{1}s, fold {2} of {3} ({0} {1}s)", groups.size(), dataset.group_noun, fold + 1, n_folds);
+    return fmt::format("{1}s, fold {2} of {3} ({0} {1}s)", groups.size(), dataset.group_noun, fold + 1,
+                       n_folds);
   std::string name = dataset.group_noun + (groups.size() == 1 ? "" : "s");
   for (const int group : groups) name += ' ' + dataset.group_names[static_cast<std::size_t>(group)];
   return name;
@@ -216,7 +217,8 @@ SplitPlan speaker_folds(const Dataset& dataset, int n_folds, std::int64_t random
     fail_usage("n_folds {}: must be from 2 to the number of {}s, {}", n_folds, noun, n_groups);
   const auto lone_labels = labels_of_one_group(dataset);
   if (static_cast<int>(lone_labels.size()) == dataset.n_classes())
-    return impossible(fmt::format("each label has clips of one {} alone, so no other can be tested on it", noun));
+    return impossible(
+        fmt::format("each label has clips of one {} alone, so no other can be tested on it", noun));
 
   PhiloxSequence random(static_cast<std::uint64_t>(random_state), RandomStream::split, first_speaker_stream);
   const auto folds = deal_groups(dataset, n_folds, random);
