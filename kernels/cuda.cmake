@@ -1,0 +1,39 @@
+# MELGRAD_CUDA=AUTO|ON|OFF: looks for nvcc. Sets MELGRAD_HAS_CUDA and melgrad_cuda_flags, which every target with .cu
+# files links.
+set(MELGRAD_HAS_CUDA FALSE)
+if(MELGRAD_CUDA STREQUAL "OFF")
+  return()
+endif()
+include(CheckLanguage)
+check_language(CUDA)
+if(NOT CMAKE_CUDA_COMPILER)
+  if(MELGRAD_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "MELGRAD_CUDA=ON, but no nvcc was found; set CUDACXX to it, or MELGRAD_CUDA=OFF")
+  endif()
+  message(STATUS "CUDA engine: left out, no nvcc was found")
+  return()
+endif()
+
+# By name, so that a machine without a GPU builds for all of them: Turing, Ampere, Ada, Hopper, Blackwell; and PTX of
+# the newest, for what comes after. Only for trying things out is one of them enough:
+# -DCMAKE_CUDA_ARCHITECTURES=90-real
+if(NOT CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90-real 100-real 120)
+endif()
+enable_language(CUDA)
+if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.8)
+  message(FATAL_ERROR "nvcc ${CMAKE_CUDA_COMPILER_VERSION} knows no sm_120; CUDA 12.8 or newer is needed")
+endif()
+find_package(CUDAToolkit REQUIRED)
+set(CMAKE_CUDA_STANDARD 20)
+set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+set(CMAKE_CUDA_EXTENSIONS OFF)
+set(MELGRAD_HAS_CUDA TRUE)
+
+option(MELGRAD_PTXAS_REPORT "Show registers, spills and shared memory of every kernel while it is compiled" ON)
+add_library(melgrad_cuda_flags INTERFACE)
+# -lineinfo: profilers show source lines. fmt 9 takes nvcc for a compiler without constexpr.
+target_compile_options(melgrad_cuda_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-lineinfo -DFMT_USE_CONSTEXPR=1
+  -Xcompiler=-Wall,-Wextra $<$<BOOL:${MELGRAD_WARNINGS_AS_ERRORS}>:-Werror=all-warnings>
+  $<$<BOOL:${MELGRAD_PTXAS_REPORT}>:-Xptxas=-v>>)
+target_link_libraries(melgrad_cuda_flags INTERFACE CUDA::cudart)
