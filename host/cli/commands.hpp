@@ -12,5 +12,6 @@ Command make_evaluate_command(CLI::App& program, CommonOptions& common);
 Command make_predict_command(CLI::App& program, CommonOptions& common);
 Command make_export_command(CLI::App& program, CommonOptions& common);
 Command make_info_command(CLI::App& program, CommonOptions& common);
+Command make_bench_command(CLI::App& program, CommonOptions& common);
 
 }  // namespace melgrad

@@ -71,7 +71,7 @@ int run_program(int argc, const char* const* argv) {
       make_run_command(program, common),     make_extract_command(program, common),
       make_train_command(program, common),   make_evaluate_command(program, common),
       make_predict_command(program, common), make_export_command(program, common),
-      make_info_command(program, common)};
+      make_info_command(program, common),    make_bench_command(program, common)};
 
   if (argc < 2) {
     fmt::print(stderr, "{}", program.help());
