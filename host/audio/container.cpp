@@ -28,50 +28,58 @@ bool is(const unsigned char* bytes, std::string_view marker) {
   return std::memcmp(bytes, marker.data(), marker.size()) == 0;
 }
 
-// How a family of files writes its chunks: a name of four bytes, a size, the content.
+// How a family of files writes its chunks: a name, a size, the content.
 struct ChunkLayout {
   std::int64_t first;  // offset of the first chunk
+  int name_bytes;      // 4, or 16 of a GUID that begins with the name
   int size_bytes;      // of the size field
   bool big_endian;
-  bool padded;            // content of odd length is followed by one byte
+  bool counts_itself;     // the size includes name and size
+  unsigned alignment;     // chunks begin at multiples of this
   const char* data_name;  // of the chunk with the samples
   int data_prologue;      // bytes of its content before the samples
 };
 
 std::optional<ChunkLayout> chunk_layout(const unsigned char* head) {
   const bool wave = is(head + 8, "WAVE");
-  if (wave && (is(head, "RIFF") || is(head, "RF64"))) return ChunkLayout{12, 4, false, true, "data", 0};
-  if (wave && is(head, "RIFX")) return ChunkLayout{12, 4, true, true, "data", 0};
+  if (wave && (is(head, "RIFF") || is(head, "RF64")))
+    return ChunkLayout{12, 4, 4, false, false, 2, "data", 0};
+  if (wave && is(head, "RIFX")) return ChunkLayout{12, 4, 4, true, false, 2, "data", 0};
   if (is(head, "FORM") && (is(head + 8, "AIFF") || is(head + 8, "AIFC")))
-    return ChunkLayout{12, 4, true, true, "SSND", 8};                      // offset and block size come first
-  if (is(head, "caff")) return ChunkLayout{8, 8, true, false, "data", 4};  // edit count comes first
+    return ChunkLayout{12, 4, 4, true, false, 2, "SSND", 8};                       // offset and block size
+  if (is(head, "caff")) return ChunkLayout{8, 4, 8, true, false, 1, "data", 4};    // edit count
+  if (is(head, "riff")) return ChunkLayout{40, 16, 8, false, true, 8, "data", 0};  // Wave64
   return {};
 }
 
 std::optional<DeclaredData> walk_chunks(int file_descriptor, const ChunkLayout& layout) {
   std::uint64_t long_size = 0;  // of RF64's data chunk
   std::int64_t position = layout.first;
+  const auto header_bytes = static_cast<std::uint64_t>(layout.name_bytes + layout.size_bytes);
   Bytes bytes;
   // A header of more chunks than this is no header.
   for (int n_chunks = 0; n_chunks < 10'000; ++n_chunks) {
-    const auto header = static_cast<std::size_t>(4 + layout.size_bytes);
-    if (!read_at(file_descriptor, position, header, bytes)) return {};
+    if (!read_at(file_descriptor, position, header_bytes, bytes)) return {};
+    std::uint64_t size = number(bytes + layout.name_bytes, layout.size_bytes, layout.big_endian);
     const bool is_data = is(bytes, layout.data_name), is_ds64 = is(bytes, "ds64");
-    std::uint64_t size = number(bytes + 4, layout.size_bytes, layout.big_endian);
-    position += static_cast<std::int64_t>(header);
+    position += static_cast<std::int64_t>(header_bytes);
     if (is_ds64 && read_at(file_descriptor, position, 16, bytes)) long_size = number(bytes + 8, 8, false);
-    if (is_data) {
-      if (size == 0xffffffff && long_size > 0)
-        size = long_size;
-      else if (size == 0 || (layout.size_bytes == 4 && size >= smallest_placeholder))
-        return {};
-      const auto prologue = static_cast<std::uint64_t>(layout.data_prologue);
-      if (size < prologue || size > INT64_MAX) return {};
-      return DeclaredData{position + layout.data_prologue, static_cast<std::int64_t>(size - prologue)};
+    if (is_data && size == 0xffffffff && long_size > 0)
+      size = long_size;
+    else if (is_data && (size == 0 || (layout.size_bytes == 4 && size >= smallest_placeholder)))
+      return {};
+    if (layout.counts_itself) {
+      if (size < header_bytes) return {};
+      size -= header_bytes;
     }
-    if (layout.padded) size += size & 1;
-    if (size > static_cast<std::uint64_t>(INT64_MAX - position)) return {};
-    position += static_cast<std::int64_t>(size);
+    if (size > static_cast<std::uint64_t>(INT64_MAX - position) - layout.alignment) return {};
+    if (is_data) {
+      const auto n_bytes = static_cast<std::int64_t>(size) - layout.data_prologue;
+      if (n_bytes < 0) return {};
+      return DeclaredData{position + layout.data_prologue, n_bytes};
+    }
+    const std::uint64_t odd_bytes = size % layout.alignment;
+    position += static_cast<std::int64_t>(odd_bytes == 0 ? size : size - odd_bytes + layout.alignment);
   }
   return {};
 }

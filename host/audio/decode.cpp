@@ -27,7 +27,7 @@ namespace melgrad {
 namespace {
 
 // Memory for this many frames is taken on a header's word; for more, as they really come.
-constexpr Index first_frames = 1 << 22;
+constexpr Index first_frames = 1 << 20;
 
 class FileDescriptor {
  public:
@@ -46,13 +46,49 @@ class FileDescriptor {
 };
 
 // Bytes in the file, after making sure that it is one.
-std::int64_t regular_file_size(int descriptor) {
+sf_count_t regular_file_size(int descriptor) {
   struct stat status {};
   if (fstat(descriptor, &status) != 0) fail("cannot be read: {}", std::generic_category().message(errno));
   if (S_ISDIR(status.st_mode)) fail("is a folder, not a file");
   if (!S_ISREG(status.st_mode)) fail("is a device, pipe or socket, not a regular file");
   if (status.st_size == 0) fail("is empty (0 bytes)");
   return status.st_size;
+}
+
+// How libsndfile reads: through a descriptor and a position of ours. (Given a descriptor itself, libsndfile
+// 1.2.0 closes it if it does not know the format, though asked not to.)
+struct FileReader {
+  int descriptor = -1;
+  sf_count_t size = 0;
+  sf_count_t position = 0;
+};
+
+SF_VIRTUAL_IO file_reader_calls() {
+  SF_VIRTUAL_IO calls{};
+  calls.get_filelen = [](void* user) { return static_cast<FileReader*>(user)->size; };
+  calls.tell = [](void* user) { return static_cast<FileReader*>(user)->position; };
+  calls.seek = [](sf_count_t offset, int whence, void* user) -> sf_count_t {
+    auto& reader = *static_cast<FileReader*>(user);
+    const sf_count_t base = whence == SEEK_CUR ? reader.position : whence == SEEK_END ? reader.size : 0;
+    sf_count_t position = 0;
+    if (__builtin_add_overflow(base, offset, &position) || position < 0) return -1;
+    return reader.position = position;
+  };
+  calls.read = [](void* bytes, sf_count_t count, void* user) -> sf_count_t {
+    auto& reader = *static_cast<FileReader*>(user);
+    sf_count_t n_read = 0;
+    while (n_read < count) {
+      const ssize_t got = ::pread(reader.descriptor, static_cast<char*>(bytes) + n_read,
+                                  static_cast<std::size_t>(count - n_read), reader.position);
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) break;
+      n_read += got;
+      reader.position += got;
+    }
+    return n_read;
+  };
+  calls.write = [](const void*, sf_count_t, void*) -> sf_count_t { return 0; };
+  return calls;
 }
 
 struct CloseSound {
@@ -62,17 +98,17 @@ using Sound = std::unique_ptr<SNDFILE, CloseSound>;
 
 // libsndfile keeps the reason of a failed sf_open in one variable of the process, which every sf_open resets.
 // Opens share the lock; one that failed is repeated alone, to read its own reason.
-Sound open_sound(int descriptor, SF_INFO& info) {
+Sound open_sound(FileReader& reader, SF_INFO& info) {
   static std::shared_mutex reason_mutex;
+  SF_VIRTUAL_IO calls = file_reader_calls();
   {
     const std::shared_lock lock(reason_mutex);
-    if (Sound sound{sf_open_fd(descriptor, SFM_READ, &info, 0)}) return sound;
+    if (Sound sound{sf_open_virtual(&calls, SFM_READ, &info, &reader)}) return sound;
   }
   const std::unique_lock lock(reason_mutex);
   info = {};
-  if (::lseek(descriptor, 0, SEEK_SET) != 0)
-    fail("cannot be read: {}", std::generic_category().message(errno));
-  if (Sound sound{sf_open_fd(descriptor, SFM_READ, &info, 0)}) return sound;
+  reader.position = 0;
+  if (Sound sound{sf_open_virtual(&calls, SFM_READ, &info, &reader)}) return sound;
   std::string reason = sf_strerror(nullptr);
   while (!reason.empty() && (reason.back() == '.' || reason.back() == '\n')) reason.pop_back();
   fail("is not audio that libsndfile can read: {}", reason);
@@ -87,7 +123,7 @@ void check_limits(const SF_INFO& info, double max_duration_s) {
   if (info.frames < 0) fail("declares {} samples", info.frames);
   const double duration_s = static_cast<double>(info.frames) / info.samplerate;
   if (info.frames != SF_COUNT_MAX && duration_s > max_duration_s)
-    fail("declares {} samples, {:.0f} s; the limit is {:.0f} s", info.frames, duration_s, max_duration_s);
+    fail("declares {} samples, {:.0f} s; the limit is {} s", info.frames, duration_s, max_duration_s);
 }
 
 void check_declared_data(int descriptor, std::int64_t file_size) {
@@ -135,8 +171,7 @@ void read_all(SNDFILE* sound, const SF_INFO& info, double max_duration_s, std::v
   frames.resize(static_cast<std::size_t>(n_frames * n_channels));
   if (sf_error(sound) != SF_ERR_NO_ERROR)
     fail("is corrupt after {} samples: {}", n_frames, sf_strerror(sound));
-  if (n_frames > max_frames)
-    fail("has more than {} samples, {:.0f} s, the limit", max_frames, max_duration_s);
+  if (n_frames > max_frames) fail("has more than {} samples, {} s, the limit", max_frames, max_duration_s);
   // MPEG audio without a table of contents has its length only estimated.
   const bool estimated = (info.format & SF_FORMAT_TYPEMASK) == SF_FORMAT_MPEG;
   if (n_frames < info.frames && info.frames != SF_COUNT_MAX && !estimated)
@@ -199,11 +234,11 @@ void check_sound(std::span<const T> samples) {
 
 void AudioDecoder::decode(const std::filesystem::path& file, Waveform& waveform) {
   const FileDescriptor descriptor(file);
-  const std::int64_t file_size = regular_file_size(descriptor.get());
+  FileReader reader{descriptor.get(), regular_file_size(descriptor.get())};
   SF_INFO info{};
-  const Sound sound = open_sound(descriptor.get(), info);
+  const Sound sound = open_sound(reader, info);
   check_limits(info, options_.max_duration_s);
-  check_declared_data(descriptor.get(), file_size);
+  check_declared_data(descriptor.get(), reader.size);
 
   // One channel is read straight into the waveform.
   const auto read = [&](auto& frames, auto& mono) {
