@@ -42,7 +42,7 @@ TestRecordings from_recordings(const EvaluateOptions& options, const Classifier&
   const Extraction extraction =
       extract_once(manifest, classifier.features, engine, common.n_threads, console);
   TestRecordings test{.dataset = make_dataset(extraction.table, 1),
-                      .refused = all_refused(manifest, extraction.report),
+                      .refused = extraction.report.refused,
                       .features = summarise(classifier.features, extraction.report)};
   log_refused(test.refused, console);
   return test;

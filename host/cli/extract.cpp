@@ -25,7 +25,7 @@ int extract(const ExtractOptions& options, const CommonOptions& common, Console&
   const Extraction extraction = extract_features(manifest, spec, *made.engine, options.output,
                                                  {.n_threads = common.n_threads}, console);
   const ExtractionReport& report = extraction.report;
-  const std::vector<Refusal> refused = all_refused(manifest, report);
+  const std::vector<Refusal>& refused = report.refused;
   log_refused(refused, console);
 
   if (console.json()) {

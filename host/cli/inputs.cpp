@@ -76,12 +76,6 @@ Extraction extract_once(const Manifest& manifest, const FeatureSpec& spec, Engin
                           console);
 }
 
-std::vector<Refusal> all_refused(const Manifest& manifest, const ExtractionReport& report) {
-  std::vector<Refusal> refused = manifest.refused;
-  refused.insert(refused.end(), report.refused.begin(), report.refused.end());
-  return refused;
-}
-
 void log_refused(const std::vector<Refusal>& refused, Console& console) {
   for (const Refusal& each : refused) console.detail(fmt::format("refused: {}: {}", each.path, each.reason));
 }

@@ -33,9 +33,6 @@ Manifest unlabelled_recordings(const std::vector<std::string>& files_and_folders
 Extraction extract_once(const Manifest& manifest, const FeatureSpec& spec, Engine& engine, int n_threads,
                         Console& console);
 
-// The files that were refused without being read, and those that could not be used.
-std::vector<Refusal> all_refused(const Manifest& manifest, const ExtractionReport& report);
-
 // Each refusal in the log, and with --verbose on stderr.
 void log_refused(const std::vector<Refusal>& refused, Console& console);
 

@@ -96,7 +96,7 @@ int predict(const PredictOptions& options, const CommonOptions& common, Console&
   const MadeEngine made = make_engine(common, console);
   const Extraction extraction =
       extract_once(manifest, classifier.features, *made.engine, common.n_threads, console);
-  const std::vector<Refusal> refused = all_refused(manifest, extraction.report);
+  const std::vector<Refusal>& refused = extraction.report.refused;
   const Predictions predictions = predict_usable(classifier, extraction.table, *made.engine);
 
   if (console.json()) {

@@ -73,7 +73,7 @@ Recordings read_recordings(const std::string& data, const std::string& pattern, 
   const Manifest manifest = load_recordings(data, pattern, console);
   Extraction extraction =
       extract_features(manifest, spec, engine, cache, {.n_threads = common.n_threads}, console);
-  std::vector<Refusal> refused = all_refused(manifest, extraction.report);
+  std::vector<Refusal> refused = extraction.report.refused;
   log_refused(refused, console);
   Dataset dataset = with_context(data, [&] { return make_dataset(extraction.table, min_labels); });
   dataset.group_noun = group_noun;
