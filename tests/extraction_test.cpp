@@ -382,9 +382,7 @@ TEST_SUITE("extraction") {
     const std::string expected = bytes_of_undisturbed(recordings);
     int n_kills = 0, n_with_rows = 0;
     Index n_before = 0;
-    // On a loaded machine early kills may all come before the first commit: go on until one has not.
-    for (useconds_t delay_us = 2'000; n_kills < 12 || (n_with_rows == 0 && n_kills < 200);
-         delay_us = delay_us * 5 / 4) {
+    for (useconds_t delay_us = 2'000; n_kills < 12 || n_with_rows < 4; delay_us = delay_us * 5 / 4) {
       const bool was_killed = extract_and_kill(recordings, delay_us);
       if (fs::exists(recordings.file) || fs::exists(recordings.file.string() + ".segments/000001.h5")) {
         const Index n_rows = read_feature_table(recordings.file).n_clips();  // throws if anything is damaged
@@ -402,7 +400,6 @@ TEST_SUITE("extraction") {
       delay_us = 2'000;
     }
     MESSAGE("killed " << n_kills << " times, " << n_with_rows << " of them with rows committed");
-    CHECK(n_with_rows > 0);
     extract(recordings);
     CHECK(test::read_bytes(recordings.file) == expected);
     CHECK_FALSE(fs::exists(recordings.file.string() + ".segments"));

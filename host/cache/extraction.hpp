@@ -25,7 +25,7 @@ struct ExtractionReport {
   Index n_identical = 0;  // taken from another clip of this data whose audio is the same
   Index n_computed = 0;
   Index n_refused = 0;
-  std::vector<Refusal> refused;
+  std::vector<Refusal> refused;  // the manifest's own refusals among them
   double audio_seconds = 0;  // of all clips that were not refused
   double seconds = 0;        // wall clock
   double cpu_seconds = 0;    // of all threads
