@@ -15,7 +15,7 @@ namespace melgrad {
 
 struct ExtractionOptions {
   int n_threads = 0;             // for decoding; 0: every core
-  std::size_t batch_bytes = 0;   // of samples for one call of the engine; 0: 4 MiB for each thread
+  std::size_t batch_bytes = 0;   // of samples for one call of the engine; 0: 1 MiB for each thread
   double commit_interval_s = 1;  // finished rows survive a crash after at most this long
 };
 
@@ -26,9 +26,9 @@ struct ExtractionReport {
   Index n_computed = 0;
   Index n_refused = 0;
   std::vector<Refusal> refused;  // the manifest's own refusals among them
-  double audio_seconds = 0;  // of all clips that were not refused
-  double seconds = 0;        // wall clock
-  double cpu_seconds = 0;    // of all threads
+  double audio_seconds = 0;      // of all clips that were not refused
+  double seconds = 0;            // wall clock
+  double cpu_seconds = 0;        // of all threads
 };
 
 // Brings `file` up to date with the manifest and returns its content: a row for each clip of the manifest in

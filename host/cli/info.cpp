@@ -7,6 +7,7 @@
 #include <xxhash.h>
 #include <CLI/CLI.hpp>
 
+#include <filesystem>
 #include <memory>
 #include <set>
 
@@ -137,7 +138,9 @@ int show_info(const InfoOptions& options, const CommonOptions& common, Console& 
       console.result(text_of(info));
     return exit_done;
   }
-  const bool is_model = hdf5::Reader(options.file).has_attribute("mlp_spec");
+  // A first extraction that was cut short has left segments, and no file yet.
+  const bool is_model =
+      std::filesystem::exists(options.file) && hdf5::Reader(options.file).has_attribute("mlp_spec");
   const Json info = is_model ? model_info(options.file) : cache_info(options.file);
   if (console.json())
     console.json_result(info);
