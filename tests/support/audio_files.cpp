@@ -71,6 +71,7 @@ TemporaryFolder::~TemporaryFolder() {
 
 void write_bytes(const fs::path& file, std::string_view bytes) {
   if (file.has_parent_path()) fs::create_directories(file.parent_path());
+  fs::remove(file);  // ext4 waits for the disk where a file is written over
   std::ofstream stream(file, std::ios::binary);
   stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   if (!stream.flush()) throw std::runtime_error(file.string() + ": cannot be written");
