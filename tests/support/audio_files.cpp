@@ -2,8 +2,11 @@
 
 #include <sndfile.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <numbers>
@@ -67,6 +70,13 @@ TemporaryFolder::~TemporaryFolder() {
     if (entry->is_directory(ignored) && !entry->is_symlink(ignored))
       fs::permissions(entry->path(), fs::perms::owner_all, ignored);
   fs::remove_all(path_, ignored);
+}
+
+WithoutPrivileges::WithoutPrivileges()
+    : was_root_(geteuid() == 0), works_(!was_root_ || seteuid(65534) == 0) {}
+
+WithoutPrivileges::~WithoutPrivileges() {
+  if (was_root_ && works_ && seteuid(0) != 0) std::abort();  // every later test would run as nobody
 }
 
 void write_bytes(const fs::path& file, std::string_view bytes) {

@@ -23,6 +23,22 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
+// For a test of file permissions, which do not stop root: while it lives, root reads as nobody (65534); other
+// users stay who they are.
+class WithoutPrivileges {
+ public:
+  WithoutPrivileges();
+  ~WithoutPrivileges();
+  WithoutPrivileges(const WithoutPrivileges&) = delete;
+  WithoutPrivileges& operator=(const WithoutPrivileges&) = delete;
+  // False where root may not change its user (a container with one user): skip the test.
+  bool works() const { return works_; }
+
+ private:
+  bool was_root_;
+  bool works_;
+};
+
 // Parent folders are made as needed.
 void write_bytes(const std::filesystem::path& file, std::string_view bytes);
 std::string read_bytes(const std::filesystem::path& file);
