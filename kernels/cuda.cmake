@@ -1,4 +1,4 @@
-# MELGRAD_CUDA=AUTO|ON|OFF: looks for nvcc. Sets MELGRAD_HAS_CUDA and melgrad_cuda_flags, which every target with .cu
+# MELGRAD_CUDA=AUTO|ON|OFF: looks for nvcc. Sets MELGRAD_HAS_CUDA, and melgrad_cuda_flags, which every target with .cu
 # files links.
 set(MELGRAD_HAS_CUDA FALSE)
 if(MELGRAD_CUDA STREQUAL "OFF")
@@ -25,6 +25,9 @@ if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.8)
   message(FATAL_ERROR "nvcc ${CMAKE_CUDA_COMPILER_VERSION} knows no sm_120; CUDA 12.8 or newer is needed")
 endif()
 find_package(CUDAToolkit REQUIRED)
+if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake before 3.26 does not know that nvcc takes it
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+endif()
 set(CMAKE_CUDA_STANDARD 20)
 set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 set(CMAKE_CUDA_EXTENSIONS OFF)
