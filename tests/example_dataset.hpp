@@ -32,7 +32,8 @@ class CentroidStack final : public MlpStack {
     for (const MlpJob& job : jobs) {
       scaling_.push_back(*job.scaling);
       parameters_.push_back({{Matrix<float>(set.features.cols, n_classes)},
-                             {std::vector<float>(static_cast<std::size_t>(n_classes))}});
+                             {std::vector<float>(static_cast<std::size_t>(n_classes))},
+                             {}});
     }
   }
   void train(int) override {
@@ -54,7 +55,9 @@ class CentroidStack final : public MlpStack {
     parameters_[static_cast<std::size_t>(model)] = parameters;
   }
   void predict_proba(int model, MatrixView<const float> features, MatrixView<float> probabilities) override {
-    const auto& [weights, biases] = parameters_[static_cast<std::size_t>(model)];
+    const MlpParameters& parameters = parameters_[static_cast<std::size_t>(model)];
+    const auto& weights = parameters.weights;
+    const auto& biases = parameters.biases;
     for (Index row = 0; row < features.rows; ++row) {
       float sum = 0;
       for (Index label = 0; label < probabilities.cols; ++label) {
@@ -74,7 +77,8 @@ class CentroidStack final : public MlpStack {
     return (value - scaling.mean[static_cast<std::size_t>(f)]) / scaling.scale[static_cast<std::size_t>(f)];
   }
   void fit(std::size_t model) {
-    auto& [weights, biases] = parameters_[model];
+    auto& weights = parameters_[model].weights;
+    auto& biases = parameters_[model].biases;
     std::vector<int> counts(biases[0].size());
     for (const int row : jobs_[model].rows)
       ++counts[static_cast<std::size_t>(set_.labels[static_cast<std::size_t>(row)])];

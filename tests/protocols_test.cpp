@@ -259,7 +259,7 @@ TEST_SUITE("protocols") {
     const auto file = std::filesystem::path(folder) / "model.h5";
     Classifier plausible = classifier;  // the spy's parameters are of no MLP
     plausible.spec.hidden_layer_sizes = {1};
-    plausible.parameters = {{Matrix<float>(2, 1), Matrix<float>(1, 1)}, {{0}, {0}}};
+    plausible.parameters = {{Matrix<float>(2, 1), Matrix<float>(1, 1)}, {{0}, {0}}, {}};
     plausible.features = feature_spec("notebook");
     plausible.scaling = {std::vector<float>(180, 0.0f), std::vector<float>(180, 1.0f)};
     plausible.parameters.weights[0] = Matrix<float>(180, 1);

@@ -167,17 +167,114 @@ TEST_SUITE("training_rules") {
                         .learning_rate = LearningRate::invscaling,
                         .learning_rate_init = 0.1,
                         .power_t = 0.5};
-    CHECK(step_learning_rate(rules, initial_state(rules)) == 0.1);
-    CHECK(step_learning_rate(rules, after(rules, {2, 1})) == doctest::Approx(0.1 / std::sqrt(201.0)));
+    CHECK(step_rates(rules, initial_state(rules)).learning_rate == 0.1);
+    CHECK(step_rates(rules, after(rules, {2, 1})).learning_rate == doctest::Approx(0.1 / std::sqrt(201.0)));
   }
 
   TEST_CASE("adam corrects its bias") {
     TrainingRules rules;
     TrainingState state = initial_state(rules);
-    CHECK(step_learning_rate(rules, state) == doctest::Approx(1e-3 * std::sqrt(1 - 0.999) / (1 - 0.9)));
+    CHECK(step_rates(rules, state).learning_rate == doctest::Approx(1e-3 * std::sqrt(1 - 0.999) / (1 - 0.9)));
     state.n_steps = 9;
-    CHECK(step_learning_rate(rules, state) ==
+    CHECK(step_rates(rules, state).learning_rate ==
           doctest::Approx(1e-3 * std::sqrt(1 - std::pow(0.999, 10)) / (1 - std::pow(0.9, 10))));
+  }
+
+  TEST_CASE("adamw has torch's bias correction and its own decay") {
+    TrainingRules rules{.solver = Solver::adamw, .learning_rate_init = 0.01, .alpha = 0.1, .epsilon = 1e-4};
+    TrainingState state = initial_state(rules);
+    state.n_steps = 4;
+    const StepRates rates = step_rates(rules, state);
+    const double root = std::sqrt(1 - std::pow(0.999, 5));
+    CHECK(rates.learning_rate == doctest::Approx(0.01 * root / (1 - std::pow(0.9, 5))));
+    CHECK(rates.epsilon == doctest::Approx(1e-4 * root));
+    CHECK(rates.weight_decay == doctest::Approx(0.001));
+    rules.solver = Solver::adam;
+    CHECK(step_rates(rules, state).epsilon == 1e-4);
+    CHECK(step_rates(rules, state).weight_decay == 0);
+  }
+
+  TEST_CASE("cosine falls from learning_rate_init to nothing over max_iter epochs, for every solver") {
+    for (Solver solver : {Solver::sgd, Solver::adam, Solver::adamw}) {
+      TrainingRules rules{
+          .solver = solver, .learning_rate = LearningRate::cosine, .learning_rate_init = 0.5, .max_iter = 4};
+      // Without adam's bias correction, which only counts steps.
+      rules.beta_1 = rules.beta_2 = 0;
+      CHECK(step_rates(rules, initial_state(rules)).learning_rate == 0.5);
+      CHECK(step_rates(rules, after(rules, {9})).learning_rate ==
+            doctest::Approx(0.25 * (1 + std::sqrt(0.5))));
+      CHECK(step_rates(rules, after(rules, {9, 8})).learning_rate == doctest::Approx(0.25));
+      CHECK(after(rules, {9, 8, 7, 6}).learning_rate == doctest::Approx(0).scale(1));
+    }
+  }
+
+  TEST_CASE("a last minibatch of one row is left out with batch_norm only") {
+    CHECK(rows_of_epoch(true, 10, 41) == 40);
+    CHECK(rows_of_epoch(false, 10, 41) == 41);
+    CHECK(rows_of_epoch(true, 10, 42) == 42);
+    CHECK(rows_of_epoch(true, 0, 201) == 200);
+    CHECK(rows_of_epoch(true, 100, 41) == 41);
+  }
+
+  TEST_CASE("dropout leaves out its share, anew for every epoch, layer, row and unit") {
+    const double rate = 0.3;
+    const std::uint32_t threshold = dropout_threshold(rate);
+    int n_left_out = 0;
+    std::set<PhiloxBlock> blocks;
+    for (int epoch = 0; epoch < 10; ++epoch) {
+      for (int layer = 0; layer < 3; ++layer) {
+        for (std::uint32_t position = 0; position < 50; ++position) {
+          for (std::uint32_t block = 0; block < 10; ++block) {
+            const PhiloxBlock bits = dropout_bits(7, epoch, layer, position, block);
+            blocks.insert(bits);
+            for (std::uint32_t each : bits) n_left_out += dropout_factor(each, threshold, 2.0f) == 0;
+          }
+        }
+      }
+    }
+    const int n = 10 * 3 * 50 * 10;
+    CHECK(blocks.size() == n);
+    CHECK(std::abs(n_left_out - rate * 4 * n) < 4 * std::sqrt(4 * n * rate * (1 - rate)));
+    CHECK(dropout_factor(threshold, threshold, 2.0f) == 2.0f);
+    CHECK(dropout_threshold(0) == 0);
+  }
+
+  TEST_CASE("mixup's lambda has the moments of Beta(alpha, alpha), and its shifts are even") {
+    for (double alpha : {0.001, 0.2, 1.0, 4.0}) {
+      const int n = 20'000, n_rows = 10;
+      double sum = 0, squares = 0;
+      std::vector<int> shifts(n_rows);
+      for (int i = 0; i < n; ++i) {
+        const Mixup draw = mixup(3, i / 100, i % 100, n_rows, alpha);
+        const double lambda = static_cast<double>(draw.lambda);
+        REQUIRE(lambda >= 0);
+        REQUIRE(lambda <= 1);
+        sum += lambda;
+        squares += (lambda - 0.5) * (lambda - 0.5);
+        ++shifts.at(draw.shift);
+      }
+      const double variance = 1 / (4 * (2 * alpha + 1));
+      CAPTURE(alpha);
+      CHECK(std::abs(sum / n - 0.5) < 4 * std::sqrt(variance / n));
+      // A square is at most 1/4, so four standard errors of the mean square are at most this.
+      CHECK(std::abs(squares / n - variance) < 4 * std::sqrt(variance * 0.25 / n));
+      CHECK(std::abs(chi_squared_deviation(shifts, n / n_rows, n_rows - 1)) < 5);
+    }
+    CHECK(mixup(3, 1, 2, 10, 0).lambda == 1);
+    CHECK(Mixup{0.5f, 7}.partner(2, 10) == 9);
+    CHECK(Mixup{0.5f, 7}.partner(3, 10) == 0);
+  }
+
+  TEST_CASE("targets add up to the row's weight but for what smoothing spreads") {
+    const float weights[] = {0.5f, 2, 3};
+    const RowTarget target = row_target(1, 2, 0.75f, 0.3f, weights);
+    CHECK(target.weight == doctest::Approx(0.75 * 2 + 0.25 * 3));
+    CHECK(target_of_class(target, 0, smoothed_share(0.3f, 3, 0.5f)) == doctest::Approx(0.1 * 0.5));
+    CHECK(target_of_class(target, 1, smoothed_share(0.3f, 3, 2)) == doctest::Approx(0.1 * 2 + 0.7 * 1.5));
+    CHECK(target_of_class(target, 2, smoothed_share(0.3f, 3, 3)) == doctest::Approx(0.1 * 3 + 0.7 * 0.75));
+    const RowTarget plain = row_target(1, 1, 1, 0, nullptr);
+    CHECK(target_of_class(plain, 1, 0) == 1);
+    CHECK(target_of_class(plain, 0, 0) == 0);
   }
 
   TEST_CASE("early stopping goes by the score and marks the best epochs, the first of equals") {

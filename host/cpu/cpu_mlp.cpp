@@ -7,6 +7,7 @@
 #include "host/core/error.hpp"
 #include "host/core/parallel.hpp"
 #include "host/cpu/cpu_mlp_kernels.hpp"
+#include "host/engine/mlp_jobs.hpp"
 
 namespace melgrad {
 namespace {
@@ -37,7 +38,6 @@ class CpuMlpStack final : public MlpStack {
 
  private:
   const Model& at(int model) const { return models_.at(static_cast<std::size_t>(model)); }
-  void check_job(const MlpJob& job) const;
   void initialise(Model& model) const;
   void train_model(Model& model, int n_epochs, MlpWorkspace& workspace) const;
   double train_epoch(Model& model, MlpWorkspace& workspace) const;
@@ -52,11 +52,24 @@ class CpuMlpStack final : public MlpStack {
   std::vector<std::unique_ptr<MlpWorkspace>> workspaces_;  // [n_threads], made when first needed
 };
 
+// What the engine has not got yet.
+void check_supported(const MlpSpec& spec) {
+  const auto refuse = [](bool asked, std::string_view what) {
+    if (asked) fail("the CPU engine has no {}", what);
+  };
+  refuse(spec.activation == Activation::gelu, "activation gelu");
+  refuse(spec.solver == Solver::adamw, "solver adamw");
+  refuse(spec.dropout != 0, "dropout");
+  refuse(spec.batch_norm, "batch_norm");
+  refuse(spec.label_smoothing != 0, "label_smoothing");
+  refuse(spec.mixup != 0, "mixup");
+  refuse(spec.class_weight != ClassWeight::none, "class_weight");
+  refuse(spec.precision != Precision::float32, "precision bf16");
+}
+
 MlpNetwork make_network(const TrainingSet& training_set, std::span<const MlpJob> jobs) {
-  if (jobs.empty()) fail("a stack of no models");
-  if (training_set.n_classes < 2)
-    fail("{} class in the training set: a classifier needs two at least", training_set.n_classes);
-  if (training_set.features.cols < 1) fail("a training set without features");
+  check_jobs(training_set, jobs);
+  for (const MlpJob& job : jobs) check_supported(job.spec);
   const MlpSpec& spec = jobs.front().spec;
   return MlpNetwork(training_set.features.cols, spec.hidden_layer_sizes, spec.activation,
                     training_set.n_classes);
@@ -68,7 +81,6 @@ CpuMlpStack::CpuMlpStack(const TrainingSet& training_set, std::span<const MlpJob
       n_threads_(n_threads),
       workspaces_(static_cast<std::size_t>(n_threads)) {
   for (const MlpJob& job : jobs) {
-    check_job(job);
     Model& model = models_.emplace_back();
     model.job = job;
     model.rules = training_rules(job.spec);
@@ -76,25 +88,6 @@ CpuMlpStack::CpuMlpStack(const TrainingSet& training_set, std::span<const MlpJob
   }
   parallel_for(static_cast<Index>(models_.size()), n_threads_,
                [&](Index model, int) { initialise(models_[static_cast<std::size_t>(model)]); });
-}
-
-void CpuMlpStack::check_job(const MlpJob& job) const {
-  const MlpSpec& first = models_.empty() ? job.spec : models_.front().job.spec;
-  if (job.spec.hidden_layer_sizes != first.hidden_layer_sizes || job.spec.activation != first.activation)
-    fail("a stack of models of different architectures");
-  const Index n_rows = training_set_.features.rows;
-  for (const auto& rows : {job.rows, job.validation_rows}) {
-    for (int row : rows) {
-      if (row < 0 || row >= n_rows) fail("row {} of a training set of {} rows", row, n_rows);
-      const int label = training_set_.labels[static_cast<std::size_t>(row)];
-      if (label < 0 || label >= training_set_.n_classes)
-        fail("row {} has label {}, not one of {} classes", row, label, training_set_.n_classes);
-    }
-  }
-  const auto n_features = static_cast<std::size_t>(training_set_.features.cols);
-  if (job.scaling != nullptr &&
-      (job.scaling->mean.size() != n_features || job.scaling->scale.size() != n_features))
-    fail("a scaling of {} features for {} features", job.scaling->mean.size(), n_features);
 }
 
 void CpuMlpStack::initialise(Model& model) const {
@@ -123,9 +116,7 @@ void CpuMlpStack::train(int n_epochs) {
   std::vector<Model*> running;
   for (Model& model : models_) {
     if (model.state.stop_reason != StopReason::running) continue;
-    if (model.job.rows.empty()) fail("a model without training rows");
-    if (model.job.spec.early_stopping && model.job.validation_rows.empty())
-      fail("early_stopping without validation rows");
+    check_trainable(model.job);
     running.push_back(&model);
   }
   const Index capacity = training_capacity();
@@ -196,7 +187,7 @@ double CpuMlpStack::train_epoch(Model& model, MlpWorkspace& workspace) const {
     for (int i = 0; i < n; ++i)
       workspace.labels[static_cast<std::size_t>(i)] =
           training_set_.labels[static_cast<std::size_t>(choice[i])];
-    step.learning_rate = static_cast<float>(step_learning_rate(model.rules, model.state));
+    step.learning_rate = static_cast<float>(step_rates(model.rules, model.state).learning_rate);
     step.inverse_n_rows = 1.0f / static_cast<float>(n);
     loss += kernels_.train_step(network_, buffers, step, n, workspace);
     ++model.state.n_steps;

@@ -102,6 +102,8 @@ HWY_NOINLINE void Activate::done(Index row, Index n_rows, Index col, Index n_vec
     case Activation::relu:
       return for_each_vector(tile, ldc, n_rows, n_vecs,
                              [&](FloatVec z, Index) HWY_ATTR { return at_least(d, z, 0.0f); });
+    case Activation::gelu:
+      return;
   }
 }
 
@@ -139,6 +141,8 @@ HWY_NOINLINE void Derive::done(Index row, Index n_rows, Index col, Index n_vecs)
       return for_each_vector(tile, ldc, n_rows, n_vecs, [&](FloatVec g, Index at) HWY_ATTR {
         return hn::IfThenZeroElse(hn::Eq(hn::Load(d, h_tile + at), hn::Zero(d)), g);
       });
+    case Activation::gelu:
+      return;
   }
 }
 

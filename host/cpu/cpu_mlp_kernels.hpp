@@ -89,7 +89,7 @@ struct MlpWorkspace {
   void reserve_order(int n_rows);
 };
 
-// One step of the optimiser: learning_rate as step_learning_rate() gives it.
+// One step of the optimiser: learning_rate as step_rates() gives it.
 struct OptimiserStep {
   Solver solver = Solver::adam;
   bool nesterovs_momentum = true;

@@ -1,13 +1,15 @@
 #pragma once
 // What every engine must compute alike to train the same model: initial weights, row order, minibatches,
-// learning rates and stopping. Pure functions of numbers, without memory of their own and without containers
-// in the parts that kernels need, so that device code can call them too (nvcc --expt-relaxed-constexpr).
-// Meaning: sklearn/neural_network/_multilayer_perceptron.py and _stochastic_optimizers.py; only the random
-// numbers are our own (Philox), because any thread of a GPU must be able to have any of them.
+// dropout, mixup, targets, learning rates and stopping. Pure functions of numbers, without memory of their
+// own and without containers in the parts that kernels need, so that device code can call them too (nvcc
+// --expt-relaxed-constexpr). Meaning: sklearn/neural_network/_multilayer_perceptron.py and
+// _stochastic_optimizers.py; only the random numbers are our own (Philox), because any thread of a GPU must
+// be able to have any of them.
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <limits>
 
@@ -36,7 +38,8 @@ inline double initial_bound(Activation activation, Index fan_in, Index fan_out) 
 }
 
 // Weight `index` of a layer, which is row * fan_out + column of [fan_in + 1, fan_out]; the last row is the
-// bias.
+// bias. With batch_norm, biases of hidden layers start at 0 instead, gammas and running variances at 1,
+// running means at 0, as torch's.
 constexpr float initial_weight(std::int64_t random_state, int layer, std::uint64_t index, float bound) {
   const std::uint64_t block = index / 4;
   const PhiloxBlock bits =
@@ -114,6 +117,128 @@ constexpr int resolve_batch_size(int batch_size, int n_rows) {
   return std::min(batch_size == 0 ? 200 : batch_size, n_rows);
 }
 
+// Rows that an epoch trains on. With batch_norm a last minibatch of one row, which has no variance (and is
+// refused by torch), is left out of the epoch.
+constexpr int rows_of_epoch(bool batch_norm, int batch_size, int n_rows) {
+  return batch_norm && n_rows % resolve_batch_size(batch_size, n_rows) == 1 ? n_rows - 1 : n_rows;
+}
+
+// --- Dropout --------------------------------------------------------------------------------------------
+
+// The numbers of units 4 * block .. 4 * block + 3 of hidden layer `layer`, for the row at `position` in the
+// order of the epoch. The same for every model of one random_state.
+constexpr PhiloxBlock dropout_bits(std::int64_t random_state, int epoch, int layer, std::uint32_t position,
+                                   std::uint32_t block) {
+  return philox(static_cast<std::uint64_t>(random_state),
+                {block, position, static_cast<std::uint32_t>(epoch),
+                 static_cast<std::uint32_t>(RandomStream::dropout) | static_cast<std::uint32_t>(layer) << 8});
+}
+
+// A unit is left out if its number is below the threshold; the others are scaled by 1 / (1 - rate), as
+// torch.nn.Dropout's.
+constexpr std::uint32_t dropout_threshold(double rate) {
+  return static_cast<std::uint32_t>(rate * 4294967296.0);  // 2^32; rate < 1
+}
+constexpr float dropout_factor(std::uint32_t bits, std::uint32_t threshold, float scale) {
+  return bits < threshold ? 0.0f : scale;
+}
+
+// --- Batch normalisation --------------------------------------------------------------------------------
+
+inline constexpr float batch_norm_epsilon = 1e-5f;
+inline constexpr float batch_norm_momentum = 0.1f;
+
+// After a minibatch of n_rows rows of which a unit has mean and (biased) variance, as torch.
+constexpr float running_mean_after(float running, float mean) {
+  return running + batch_norm_momentum * (mean - running);
+}
+constexpr float running_var_after(float running, float var, int n_rows) {
+  const float unbiased = var * (static_cast<float>(n_rows) / static_cast<float>(n_rows - 1));
+  return running + batch_norm_momentum * (unbiased - running);
+}
+
+// --- Mixup ----------------------------------------------------------------------------------------------
+
+// H. Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018, and its code: in each minibatch
+// one lambda is drawn from Beta(alpha, alpha); row i becomes lambda x_i + (1 - lambda) x_j, and its loss
+// lambda times that of its own label plus (1 - lambda) times that of row j's. The paper draws j by a random
+// permutation; here j = (i + shift) mod n_rows with a random shift, as the order of rows is random already.
+struct Mixup {
+  float lambda = 1;
+  std::uint32_t shift = 0;
+
+  constexpr int partner(int i, int n_rows) const {
+    const int j = i + static_cast<int>(shift);
+    return j < n_rows ? j : j - n_rows;
+  }
+};
+
+// The logarithm of a number drawn from Gamma(shape, 1): Marsaglia and Tsang, "A simple method for generating
+// gamma variables", ACM TOMS 26 (2000), whose boost for shapes below 1 is u^(1 / shape) of one more uniform
+// u.
+constexpr double log_gamma_variate(std::uint64_t key, PhiloxBlock counter, std::floating_point auto shape) {
+  const auto open01 = [](std::uint32_t bits) { return (static_cast<double>(bits) + 0.5) * 0x1p-32; };
+  const double d = (shape < 1 ? shape + 1 : shape) - 1.0 / 3.0;
+  const double c = 1 / std::sqrt(9 * d);
+  for (;; ++counter[0]) {
+    const PhiloxBlock bits = philox(key, counter);
+    const double normal =
+        std::sqrt(-2 * std::log(open01(bits[0]))) * std::cos(6.283185307179586 * open01(bits[1]));
+    const double root = 1 + c * normal;
+    if (root <= 0) continue;
+    const double v = root * root * root;
+    if (std::log(open01(bits[2])) >= 0.5 * normal * normal + d - d * v + d * std::log(v)) continue;
+    const double boost = shape < 1 ? std::log(open01(bits[3])) / shape : 0.0;
+    return std::log(d * v) + boost;
+  }
+}
+
+// The draw of minibatch `batch` of an epoch, which has n_rows rows. Beta(a, a) is g / (g + h) with two gamma
+// variates, taken from their logarithms, because both may be below the smallest double.
+constexpr Mixup mixup(std::int64_t random_state, int epoch, int batch, int n_rows, double alpha) {
+  if (alpha == 0) return {};
+  const auto key = static_cast<std::uint64_t>(random_state);
+  const auto counter = [&](std::uint32_t draw) -> PhiloxBlock {
+    return {0, static_cast<std::uint32_t>(batch), static_cast<std::uint32_t>(epoch),
+            static_cast<std::uint32_t>(RandomStream::mixup) | draw << 8};
+  };
+  const double log_ratio =
+      log_gamma_variate(key, counter(1), alpha) - log_gamma_variate(key, counter(0), alpha);
+  const std::uint64_t scaled = philox(key, counter(2))[0] * static_cast<std::uint64_t>(n_rows);
+  return {static_cast<float>(1 / (1 + std::exp(log_ratio))), static_cast<std::uint32_t>(scaled >> 32)};
+}
+
+// --- Targets of the loss --------------------------------------------------------------------------------
+
+// The loss of a row is sum over classes c of t_c times -log(probability of c), and its gradient by the logit
+// of class c is T p_c - t_c with T = sum of t_c. Two classes have one output, which is the logit of class 1;
+// that of class 0 is 0. The minibatch's loss is the sum over its rows (and of the penalty) divided by the
+// sum of their weights: torch's CrossEntropyLoss(weight, label_smoothing), and for weights scikit-learn's
+// sample_weight.
+struct RowTarget {
+  int label = 0;
+  int partner_label = 0;    // of the row that it is mixed with; without mixup its own
+  float share = 1;          // of its own label in t
+  float partner_share = 0;  // of its partner's label
+  float weight = 1;         // of the row
+};
+
+// class_weights [n_classes], or null where all are 1.
+constexpr RowTarget row_target(int label, int partner_label, float lambda, float label_smoothing,
+                               const float* class_weights) {
+  const float own = lambda * (class_weights != nullptr ? class_weights[label] : 1.0f);
+  const float other = (1 - lambda) * (class_weights != nullptr ? class_weights[partner_label] : 1.0f);
+  return {label, partner_label, (1 - label_smoothing) * own, (1 - label_smoothing) * other, own + other};
+}
+
+// t_c of class c, whose smoothed share, smoothed_share(), is the same for every row.
+constexpr float target_of_class(const RowTarget& row, int c, float smoothed) {
+  return smoothed + (c == row.label ? row.share : 0.0f) + (c == row.partner_label ? row.partner_share : 0.0f);
+}
+constexpr float smoothed_share(float label_smoothing, int n_classes, float class_weight) {
+  return label_smoothing / static_cast<float>(n_classes) * class_weight;
+}
+
 // --- Learning rate and stopping -------------------------------------------------------------------------
 
 // What the rules read of a specification, flat enough for device memory.
@@ -122,8 +247,10 @@ struct TrainingRules {
   LearningRate learning_rate = LearningRate::constant;
   double learning_rate_init = 1e-3;
   double power_t = 0.5;
+  double alpha = 1e-4;
   double beta_1 = 0.9;
   double beta_2 = 0.999;
+  double epsilon = 1e-8;
   double tol = 1e-4;
   bool early_stopping = false;
   int n_iter_no_change = 10;
@@ -131,13 +258,23 @@ struct TrainingRules {
 };
 
 inline TrainingRules training_rules(const MlpSpec& spec) {
-  return {spec.solver, spec.learning_rate, spec.learning_rate_init, spec.power_t,          spec.beta_1,
-          spec.beta_2, spec.tol,           spec.early_stopping,     spec.n_iter_no_change, spec.max_iter};
+  return {.solver = spec.solver,
+          .learning_rate = spec.learning_rate,
+          .learning_rate_init = spec.learning_rate_init,
+          .power_t = spec.power_t,
+          .alpha = spec.alpha,
+          .beta_1 = spec.beta_1,
+          .beta_2 = spec.beta_2,
+          .epsilon = spec.epsilon,
+          .tol = spec.tol,
+          .early_stopping = spec.early_stopping,
+          .n_iter_no_change = spec.n_iter_no_change,
+          .max_iter = spec.max_iter};
 }
 
 // What the rules remember of one model between its epochs.
 struct TrainingState {
-  double learning_rate = 0;  // of the next sgd step
+  double learning_rate = 0;  // as its schedule has it
   std::int64_t n_steps = 0;  // minibatches done
   std::int64_t n_seen = 0;   // rows seen, over all epochs
   int n_iter = 0;            // epochs done
@@ -147,7 +284,7 @@ struct TrainingState {
   StopReason stop_reason = StopReason::running;
 };
 
-inline TrainingState initial_state(const TrainingRules& rules) {
+constexpr TrainingState initial_state(const TrainingRules& rules) {
   TrainingState state;
   state.learning_rate = rules.learning_rate_init;
   constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -155,18 +292,33 @@ inline TrainingState initial_state(const TrainingRules& rules) {
   return state;
 }
 
-// The learning rate of the minibatch after state.n_steps others: adam's with its bias correction.
-inline double step_learning_rate(const TrainingRules& rules, const TrainingState& state) {
-  if (rules.solver != Solver::adam) return state.learning_rate;
+// What the minibatch after state.n_steps others is taken with.
+//   sgd:   velocity = momentum velocity - learning_rate g;  w += velocity, or as Nesterov
+//   adam:  w -= learning_rate m / (sqrt(v) + epsilon), with scikit-learn's bias correction in the rate
+//   adamw: w -= weight_decay w first; then as adam, with torch's bias correction, which has epsilon in it
+// g is the gradient of the mean loss; sgd's and adam's has alpha w / (sum of weights of the rows) in it.
+struct StepRates {
+  double learning_rate = 0;
+  double epsilon = 0;
+  double weight_decay = 0;  // of weights; not of biases and gammas
+};
+
+constexpr StepRates step_rates(const TrainingRules& rules, const TrainingState& state) {
+  if (rules.solver == Solver::sgd) return {state.learning_rate, 0, 0};
+  // scikit-learn's schedules act for sgd only; cosine, torch's, acts for all.
+  const double rate =
+      rules.learning_rate == LearningRate::cosine ? state.learning_rate : rules.learning_rate_init;
   const auto t = static_cast<double>(state.n_steps + 1);
-  return rules.learning_rate_init * std::sqrt(1 - std::pow(rules.beta_2, t)) /
-         (1 - std::pow(rules.beta_1, t));
+  const double root = std::sqrt(1 - std::pow(rules.beta_2, t));
+  const double corrected = rate * root / (1 - std::pow(rules.beta_1, t));
+  if (rules.solver == Solver::adam) return {corrected, rules.epsilon, 0};
+  return {corrected, rules.epsilon * root, rate * rules.alpha};
 }
 
 // After an epoch over n_rows rows: `loss` is its mean over rows, penalty included; `score` the accuracy on
 // the validation rows, read with early_stopping only. A model whose loss or parameters are not finite stops.
-inline void end_epoch(const TrainingRules& rules, double loss, double score, bool parameters_are_finite,
-                      int n_rows, TrainingState& state) {
+constexpr void end_epoch(const TrainingRules& rules, double loss, double score, bool parameters_are_finite,
+                         int n_rows, TrainingState& state) {
   ++state.n_iter;
   state.n_seen += n_rows;
   state.is_best = false;
@@ -187,6 +339,9 @@ inline void end_epoch(const TrainingRules& rules, double loss, double score, boo
   if (rules.learning_rate == LearningRate::invscaling)
     state.learning_rate =
         rules.learning_rate_init / std::pow(static_cast<double>(state.n_seen + 1), rules.power_t);
+  if (rules.learning_rate == LearningRate::cosine)  // torch's CosineAnnealingLR(T_max=max_iter)
+    state.learning_rate =
+        rules.learning_rate_init * 0.5 * (1 + std::cos(3.141592653589793 * state.n_iter / rules.max_iter));
   if (state.n_no_improvement > rules.n_iter_no_change) {
     // scikit-learn obeys `adaptive` for sgd only.
     const bool adapts = rules.solver == Solver::sgd && rules.learning_rate == LearningRate::adaptive;

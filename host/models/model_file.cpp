@@ -70,7 +70,7 @@ void check_finite(std::span<const float> values, std::string_view what) {
 
 // Throws if the parts do not fit together.
 void check_classifier(const Classifier& classifier) {
-  const auto& [weights, biases] = classifier.parameters;
+  const auto& [weights, biases, batch_norms] = classifier.parameters;
   const std::vector<int>& hidden = classifier.spec.hidden_layer_sizes;
   const auto n_classes = static_cast<int>(classifier.labels.size());
   if (n_classes < 2) fail("{} labels: a classifier has two at least", n_classes);

@@ -14,10 +14,6 @@ constexpr double seconds_between_updates = 0.25;
 
 using Stack = std::vector<std::size_t>;  // indices of its jobs
 
-bool same_architecture(const MlpSpec& a, const MlpSpec& b) {
-  return a.hidden_layer_sizes == b.hidden_layer_sizes && a.activation == b.activation;
-}
-
 Index n_parameters(const MlpSpec& spec, Index n_features, int n_classes) {
   Index count = 0;
   Index fan_in = n_features;

@@ -18,6 +18,8 @@ double activate(Activation activation, double z) {
       return std::tanh(z);
     case Activation::relu:
       return z < 0 ? 0 : z;
+    case Activation::gelu:
+      return 0.5 * z * (1 + std::erf(z * std::sqrt(0.5)));
   }
   return z;
 }
@@ -33,6 +35,8 @@ double derivative(Activation activation, double h) {
       return 1 - h * h;
     case Activation::relu:
       return h == 0 ? 0 : 1;
+    case Activation::gelu:
+      break;
   }
   return 1;
 }
@@ -177,7 +181,7 @@ double ReferenceMlp::loss(std::span<const int> rows, ReferenceParameters* gradie
 
 void ReferenceMlp::step(const ReferenceParameters& gradient) {
   const MlpSpec& spec = job_.spec;
-  const double rate = step_learning_rate(rules_, state_);
+  const double rate = step_rates(rules_, state_).learning_rate;
   ++state_.n_steps;
   for_each_parameter(parameters_, gradient, first_moment_, second_moment_,
                      [&](double& p, double g, double& m, double& v) {

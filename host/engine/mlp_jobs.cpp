@@ -1,0 +1,61 @@
+#include "host/engine/mlp_jobs.hpp"
+
+#include <algorithm>
+
+#include "host/core/error.hpp"
+#include "host/engine/training_rules.hpp"
+
+namespace melgrad {
+namespace {
+
+void check_rows(const TrainingSet& training_set, std::span<const int> rows) {
+  const Index n_rows = training_set.features.rows;
+  for (int row : rows) {
+    if (row < 0 || row >= n_rows) fail("row {} of a training set of {} rows", row, n_rows);
+    const int label = training_set.labels[static_cast<std::size_t>(row)];
+    if (label < 0 || label >= training_set.n_classes)
+      fail("row {} has label {}, not one of {} classes", row, label, training_set.n_classes);
+  }
+}
+
+}  // namespace
+
+void check_jobs(const TrainingSet& training_set, std::span<const MlpJob> jobs) {
+  if (jobs.empty()) fail("a stack of no models");
+  if (training_set.n_classes < 2)
+    fail("{} class in the training set: a classifier needs two at least", training_set.n_classes);
+  if (training_set.features.cols < 1) fail("a training set without features");
+  const auto n_features = static_cast<std::size_t>(training_set.features.cols);
+  for (const MlpJob& job : jobs) {
+    if (!same_architecture(job.spec, jobs.front().spec)) fail("a stack of models of different architectures");
+    check_rows(training_set, job.rows);
+    check_rows(training_set, job.validation_rows);
+    if (job.scaling != nullptr &&
+        (job.scaling->mean.size() != n_features || job.scaling->scale.size() != n_features))
+      fail("a scaling of {} features for {} features", job.scaling->mean.size(), n_features);
+  }
+}
+
+void check_trainable(const MlpJob& job) {
+  if (job.rows.empty()) fail("a model without training rows");
+  if (job.spec.early_stopping && job.validation_rows.empty()) fail("early_stopping without validation rows");
+  const int batch_size = resolve_batch_size(job.spec.batch_size, static_cast<int>(job.rows.size()));
+  if (job.spec.batch_norm && batch_size < 2)
+    fail("batch_norm with minibatches of {} row: a variance needs two at least", batch_size);
+}
+
+std::vector<float> class_weights(const TrainingSet& training_set, const MlpJob& job) {
+  if (job.spec.class_weight == ClassWeight::none) return {};
+  std::vector<int> counts(static_cast<std::size_t>(training_set.n_classes));
+  for (int row : job.rows)
+    ++counts[static_cast<std::size_t>(training_set.labels[static_cast<std::size_t>(row)])];
+  const auto n_present = counts.size() - static_cast<std::size_t>(std::ranges::count(counts, 0));
+  std::vector<float> weights;
+  for (int count : counts)
+    weights.push_back(count == 0 ? 0.0f
+                                 : static_cast<float>(static_cast<double>(job.rows.size()) /
+                                                      (static_cast<double>(n_present) * count)));
+  return weights;
+}
+
+}  // namespace melgrad
