@@ -1,8 +1,6 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -11,16 +9,11 @@
 #include "host/data/splits.hpp"
 #include "host/data/standard_scaler.hpp"
 #include "host/evaluation/metrics.hpp"
+#include "support/golden_file.hpp"
 
 using namespace melgrad;
 
 namespace {
-
-Json golden(const std::string& name) {
-  std::ifstream file(std::filesystem::path(MELGRAD_GOLDEN) / name);
-  REQUIRE(file.good());
-  return Json::parse(file);
-}
 
 // doctest::Approx is relative to the larger of 1 and the value, unless the scale is 0.
 doctest::Approx rounded(double value) {
@@ -31,7 +24,7 @@ doctest::Approx rounded(double value) {
 
 TEST_SUITE("evaluation") {
   TEST_CASE("metrics equal scikit-learn's, for classes that are missing, too") {
-    const Json stored = golden("evaluation_metrics.json");
+    const Json stored = testing::golden_file("evaluation_metrics.json");
     for (const Json& each : stored["cases"]) {
       CAPTURE(each["name"].get<std::string>());
       const auto truth = each["truth"].get<std::vector<int>>(),
@@ -77,7 +70,7 @@ TEST_SUITE("evaluation") {
   }
 
   TEST_CASE("the scaler equals scikit-learn's") {
-    const Json stored = golden("evaluation_scaler.json");
+    const Json stored = testing::golden_file("evaluation_scaler.json");
     for (const Json& each : stored["cases"]) {
       CAPTURE(each["name"].get<std::string>());
       const Json& rows = each["features"];
@@ -112,7 +105,7 @@ TEST_SUITE("evaluation") {
         ++counts[static_cast<std::size_t>(dataset.labels[static_cast<std::size_t>(row)])];
       return counts;
     };
-    const Json stored = golden("evaluation_splits.json");
+    const Json stored = testing::golden_file("evaluation_splits.json");
     for (const Json& each : stored["shuffle"]) {
       const Dataset dataset = dataset_of_counts(each["class_counts"]);
       for (std::int64_t seed = 0; seed < 5; ++seed)

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <numeric>
 #include <span>
 #include <string>
@@ -10,6 +9,7 @@
 #include "host/core/error.hpp"
 #include "host/features/feature_plan.hpp"
 #include "support/golden_features.hpp"
+#include "support/golden_file.hpp"
 #include "support/reference_features.hpp"
 
 using namespace melgrad;
@@ -23,8 +23,7 @@ std::size_t at(Index i) {
 
 // The samples of one kind of table: "windows", "mel_banks", "chroma_banks".
 Json golden_banks(const char* kind) {
-  std::ifstream stream(MELGRAD_GOLDEN "/features_banks.json");
-  return Json::parse(stream).at(kind);
+  return golden_file("features_banks.json").at(kind);
 }
 
 FeaturePlan plan_of(int sample_rate, int n_fft,

@@ -2,13 +2,12 @@
 
 #include <doctest/doctest.h>
 
-#include <fstream>
 #include <numeric>
 #include <vector>
 
-#include "host/core/json.hpp"
 #include "host/cpu/cpu_mlp.hpp"
 #include "host/cpu/simd.hpp"
+#include "support/golden_file.hpp"
 #include "support/reference_mlp.hpp"
 
 using namespace melgrad;
@@ -55,8 +54,7 @@ ReferenceParameters read_layers(const Json& layers, Index n_features, bool as_fl
 // f(problem, job, fit) for every fit of the file.
 template <class F>
 void for_each_fit(F&& f) {
-  std::ifstream stream(MELGRAD_GOLDEN "/mlp_fits.json");
-  const Json json = Json::parse(stream);
+  const Json json = golden_file("mlp_fits.json");
   const auto n_validation = json["n_validation"].get<std::size_t>();
   for (const Json& group : json["fits"]) {
     for (const Json& each : json["problems"]) {

@@ -1,9 +1,8 @@
 #include "support/golden_features.hpp"
 
 #include <algorithm>
-#include <fstream>
 
-#include "host/core/json.hpp"
+#include "support/golden_file.hpp"
 
 namespace melgrad::testing {
 namespace {
@@ -56,10 +55,7 @@ std::vector<std::int16_t> golden_signal(const GoldenSignal& signal) {
 }
 
 std::vector<GoldenClip> golden_clips() {
-  const std::string file = MELGRAD_GOLDEN "/features_clips.json";
-  std::ifstream stream(file);
-  if (!stream) fail("{}: cannot be read", file);
-  const Json json = Json::parse(stream);
+  const Json json = golden_file("features_clips.json");
   std::vector<GoldenClip> clips;
   for (const Json& each : json.at("clips")) {
     GoldenClip clip;
