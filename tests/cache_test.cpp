@@ -44,6 +44,7 @@ FeatureTable sample_table(Index n_clips, int first = 0, const FeatureSpec& spec 
     table.audio_hash[i] = is_refused ? "" : fmt::format("{:032x}", number);
     table.status[i] = is_refused ? "refused: is empty (0 bytes)" : "ok";
     table.duration_s[i] = is_refused ? 0 : 0.1 * number;
+    table.file_stamp[i] = is_refused ? 0 : static_cast<std::uint64_t>(7'000 + number);
     for (Index j = 0; j < table.features.cols; ++j)
       table.features(clip, j) =
           is_refused ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(1000 * number + j) + 0.5f;
@@ -66,6 +67,7 @@ void check_same(const FeatureTable& a, const FeatureTable& b) {
   CHECK(a.audio_hash == b.audio_hash);
   CHECK(a.status == b.status);
   CHECK(a.duration_s == b.duration_s);
+  CHECK(a.file_stamp == b.file_stamp);
   CHECK(same_values(a.features, b.features));
 }
 
@@ -109,8 +111,8 @@ TEST_SUITE("cache") {
     save_feature_file(sample_table(3), folder / "features.h5");
     const hdf5::Reader reader(folder / "features.h5");
     CHECK(reader.names("/") == std::vector<std::string>{"attributes", "audio_hash", "columns", "duration_s",
-                                                        "features", "groups", "labels", "paths", "row_hash",
-                                                        "splits", "status"});
+                                                        "features", "file_stamp", "groups", "labels", "paths",
+                                                        "row_hash", "splits", "status"});
     CHECK(reader.names("attributes") == std::vector<std::string>{"%2Ex", "a%2Fb%25", "sex"});
     CHECK(reader.integer_attribute("format_version") == feature_cache_version);
     CHECK(feature_spec_from_json(Json::parse(reader.string_attribute("feature_spec"))) == small_spec());
@@ -143,8 +145,9 @@ TEST_SUITE("cache") {
     change([](FeatureTable& t) { t.audio_hash[0] += "x"; });
     change([](FeatureTable& t) { t.status[1] += "x"; });
     change([](FeatureTable& t) { t.duration_s[2] += 1e-9; });
+    change([](FeatureTable& t) { ++t.file_stamp[2]; });
     change([](FeatureTable& t) { t.features(2, 7) = std::nextafter(t.features(2, 7), 0.0f); });
-    CHECK(hashes.size() == 14);
+    CHECK(hashes.size() == 15);
   }
 
   TEST_CASE("a row that was changed by other means than ours is named") {
@@ -211,11 +214,17 @@ TEST_SUITE("cache") {
     RecordedProgress progress;
     const FeatureCache cache(folder / "features.h5", small_spec(), progress);
     CHECK(progress.warnings.empty());
-    CHECK(cache.find(fmt::format("{:032x}", 3))[0] == 3000.5f);
-    CHECK(cache.find("a hash")[0] == 7);
-    CHECK(cache.find(fmt::format("{:032x}", 200))[1] == 200'001.5f);
-    CHECK(cache.find(fmt::format("{:032x}", 4)).empty());
-    CHECK(cache.find("").empty());
+    CHECK(cache.find(fmt::format("{:032x}", 3))->features[0] == 3000.5f);
+    CHECK(cache.find("a hash")->features[0] == 7);
+    CHECK(cache.find(fmt::format("{:032x}", 200))->features[1] == 200'001.5f);
+    CHECK_FALSE(cache.find(fmt::format("{:032x}", 4)));
+    CHECK_FALSE(cache.find(""));
+    CHECK(cache.find_file("Actor/ä3.wav", 7'003)->features[0] == 3000.5f);
+    CHECK(cache.find_file("Actor/ä3.wav", 7'003)->audio_hash == fmt::format("{:032x}", 3));
+    CHECK(cache.find_file("Actor/ä3.wav", 7'003)->duration_s == doctest::Approx(0.3));
+    CHECK_FALSE(cache.find_file("Actor/ä3.wav", 7'002));
+    CHECK_FALSE(cache.find_file("Actor/ä2.wav", 7'003));
+    CHECK_FALSE(cache.find_file("Actor/ä1.wav", 0));
     CHECK(cache.engines() == std::set<std::string>{"fake"});
   }
 
@@ -264,9 +273,9 @@ TEST_SUITE("cache") {
         CHECK(progress.warnings[0].find(damaged) != std::string::npos);
         CHECK(progress.warnings[0].find("features.h5.damaged-1") != std::string::npos);
         CHECK(test::read_bytes(folder / "features.h5.damaged-1") == bytes);
-        CHECK(cache.find(fmt::format("{:032x}", 0)).empty() == (damaged == "features.h5"));
-        CHECK(cache.find("a hash").empty() == (damaged != "features.h5"));
-        CHECK_FALSE(cache.find(fmt::format("{:032x}", 200)).empty());
+        CHECK(cache.find(fmt::format("{:032x}", 0)).has_value() == (damaged != "features.h5"));
+        CHECK(cache.find("a hash").has_value() == (damaged == "features.h5"));
+        CHECK(cache.find(fmt::format("{:032x}", 200)));
       }
     }
   }
@@ -328,7 +337,7 @@ TEST_SUITE("cache") {
     RecordedProgress progress;
     const auto expected = doctest::Contains(
         "features.h5 is a feature cache of version 99, and this melgrad reads "
-        "version 1");
+        "version 2");
     CHECK_THROWS_WITH_AS(FeatureCache(path, small_spec(), progress), expected, Error);
     CHECK_THROWS_WITH_AS(read_feature_table(path), expected, Error);
   }

@@ -72,8 +72,12 @@ struct Outcome {
   std::vector<std::string> warnings;
 };
 
-Outcome extract(const Recordings& recordings, const ExtractionOptions& options = {.n_threads = 2},
+// Files that the test has just made have stamps, whatever time goes by between two runs.
+constexpr double any_age = -1e9;
+
+Outcome extract(const Recordings& recordings, ExtractionOptions options = {.n_threads = 2},
                 const FeatureSpec& spec = small_spec()) {
+  options.min_file_age_s = any_age;
   FakeEngine engine;
   RecordedProgress progress;
   Extraction extraction =
@@ -94,7 +98,8 @@ std::string bytes_of_undisturbed(const Recordings& recordings) {
   const TemporaryFolder elsewhere;
   FakeEngine engine;
   RecordedProgress progress;
-  extract_features(recordings.manifest, small_spec(), engine, elsewhere / "features.h5", {}, progress);
+  extract_features(recordings.manifest, small_spec(), engine, elsewhere / "features.h5",
+                   {.min_file_age_s = any_age}, progress);
   return test::read_bytes(elsewhere / "features.h5");
 }
 
@@ -105,8 +110,9 @@ bool extract_and_kill(const Recordings& recordings, useconds_t delay_us) {
     try {
       FakeEngine engine;
       NoProgress progress;
-      extract_features(recordings.manifest, small_spec(), engine, recordings.file,
-                       {.n_threads = 2, .batch_bytes = 5000, .commit_interval_s = 0}, progress);
+      extract_features(
+          recordings.manifest, small_spec(), engine, recordings.file,
+          {.n_threads = 2, .batch_bytes = 5000, .commit_interval_s = 0, .min_file_age_s = any_age}, progress);
     } catch (const std::exception&) {
       ::_exit(1);
     }
@@ -154,7 +160,7 @@ TEST_SUITE("extraction") {
       for (const std::size_t batch_bytes : {1, 3000, 1 << 20}) {
         for (const double interval_s : {0.0, 10.0}) {
           fs::remove(recordings.file);
-          extract(recordings, {n_threads, batch_bytes, interval_s});
+          extract(recordings, {n_threads, batch_bytes, interval_s, any_age});
           const bool is_same = test::read_bytes(recordings.file) == expected;
           CHECK_MESSAGE(is_same, n_threads, " threads, ", batch_bytes, " bytes, ", interval_s, " s");
         }
@@ -325,13 +331,50 @@ TEST_SUITE("extraction") {
     CHECK(test::read_bytes(recordings.file.string() + ".damaged-1") == bad);
   }
 
+  TEST_CASE("a clip too short for one frame is refused alone, with its length and the frame's") {
+    FeatureSpec spec = small_spec();
+    spec.stft.center = false;
+    for (const bool on_threads : {false, true}) {
+      Recordings recordings;
+      recordings.add("short.wav", 1, 16'000, 2047);
+      recordings.add("long.wav", 2, 16'000, 2048);
+      FakeEngine engine;
+      engine.lends_to_threads = on_threads;
+      NoProgress progress;
+      const Extraction done =
+          extract_features(recordings.manifest, spec, engine, recordings.file, {}, progress);
+      CHECK(done.table.status[0] == "refused: has 2047 samples at 16000 Hz, too few for one frame of 2048");
+      CHECK(done.table.status[1] == "ok");
+    }
+  }
+
+  TEST_CASE("threads that extract for themselves make the same file as batches for a device") {
+    Recordings recordings;
+    recordings.add_mixture(60);
+    const std::string expected = bytes_of_undisturbed(recordings);
+    for (const int n_threads : {1, 2, 7}) {
+      fs::remove(recordings.file);
+      FakeEngine engine;
+      engine.lends_to_threads = true;
+      NoProgress progress;
+      const Extraction done = extract_features(recordings.manifest, small_spec(), engine, recordings.file,
+                                               {.n_threads = n_threads, .min_file_age_s = any_age}, progress);
+      CHECK(done.report.n_computed == 60);
+      CHECK(std::ranges::count(engine.log.extractor_rates, 16'000) == 1);  // shared, not made again
+      CHECK(engine.log.batch_clips.empty());                               // no batch was made
+      const bool is_same = test::read_bytes(recordings.file) == expected;
+      CHECK_MESSAGE(is_same, n_threads, " threads");
+    }
+  }
+
   TEST_CASE("an engine that fails ends the run, and what was extracted before is kept") {
     Recordings recordings;
     recordings.add_mixture(40);
     FakeEngine engine;
     engine.log.fail_after = 25;
     NoProgress progress;
-    const ExtractionOptions options{.n_threads = 3, .batch_bytes = 1, .commit_interval_s = 0};
+    const ExtractionOptions options{
+        .n_threads = 3, .batch_bytes = 1, .commit_interval_s = 0, .min_file_age_s = any_age};
     CHECK_THROWS_WITH_AS(
         extract_features(recordings.manifest, small_spec(), engine, recordings.file, options, progress),
         "the engine is out of order", Error);
@@ -348,7 +391,8 @@ TEST_SUITE("extraction") {
     FakeEngine engine;
     engine.log.fail_after = 25;
     NoProgress progress;
-    const ExtractionOptions options{.n_threads = 2, .batch_bytes = 1, .commit_interval_s = 0};
+    const ExtractionOptions options{
+        .n_threads = 2, .batch_bytes = 1, .commit_interval_s = 0, .min_file_age_s = any_age};
     CHECK_THROWS(
         extract_features(recordings.manifest, small_spec(), engine, recordings.file, options, progress));
     const pid_t child = ::fork();  // a limit on the size of files stands in for a full disk

@@ -136,10 +136,11 @@ TEST_SUITE("results") {
     report.n_refused = 2;
     report.n_cached = 5;
     report.audio_seconds = 40;
+    report.cached_audio_seconds = 15;
     report.seconds = 0.5;
     const FeatureSummary features = summarise(dataset.spec, report);
     CHECK(features.clips_per_second == 10);
-    CHECK(features.real_time_factor == 40);
+    CHECK(features.real_time_factor == 50);
     report.n_cached = 10;
     Results results;
     results.features = summarise(dataset.spec, report);

@@ -14,9 +14,11 @@
 namespace melgrad {
 
 struct ExtractionOptions {
-  int n_threads = 0;             // for decoding; 0: every core
-  std::size_t batch_bytes = 0;   // of samples for one call of the engine; 0: 1 MiB for each thread
+  int n_threads = 0;             // 0: every core
+  std::size_t batch_bytes = 0;   // of samples for one call of a device; 0: 1 MiB for each thread
   double commit_interval_s = 1;  // finished rows survive a crash after at most this long
+  // Files that changed less than so long ago are read again by the next run (file_stamp.hpp).
+  double min_file_age_s = 2;
 };
 
 struct ExtractionReport {
@@ -25,19 +27,22 @@ struct ExtractionReport {
   Index n_identical = 0;  // taken from another clip of this data whose audio is the same
   Index n_computed = 0;
   Index n_refused = 0;
-  std::vector<Refusal> refused;  // the manifest's own refusals among them
-  double audio_seconds = 0;      // of all clips that were not refused
-  double seconds = 0;            // wall clock
-  double cpu_seconds = 0;        // of all threads
+  std::vector<Refusal> refused;     // the manifest's own refusals among them
+  double audio_seconds = 0;         // of all clips that were not refused
+  double cached_audio_seconds = 0;  // of those taken from the cache
+  double seconds = 0;               // wall clock
+  double cpu_seconds = 0;           // of all threads
 };
 
 // Brings `file` up to date with the manifest and returns its content: a row for each clip of the manifest in
 // its order, then one for each file that the manifest refused. Inputs that cannot be used are refused one by
 // one; a cache of another FeatureSpec is an error that names both (see FeatureCache).
 //
-// n_threads threads decode into batches of one sample rate, this thread feeds them to the engine, and one
-// more commits finished rows. Beside the table itself, memory does not grow with the number of clips. The
-// result does not depend on the number of threads nor on what was cached.
+// A clip whose file is unchanged since it was read is not read again. n_threads threads decode; each extracts
+// its clips itself where the engine works on the host's cores, or packs them into batches of one sample rate,
+// which this thread feeds to the engine. One more commits finished rows. Beside the table itself, memory does
+// not grow with the number of clips. The result does not depend on the number of threads nor on what was
+// cached.
 struct Extraction {
   FeatureTable table;
   ExtractionReport report;

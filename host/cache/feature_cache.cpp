@@ -151,7 +151,10 @@ void FeatureCache::load(const fs::path& file, bool is_segment) {
   if (!is_segment) file_hash_ = read.content_hash;
   for (Index row = 0; row < read.table.n_clips(); ++row) {
     if (!read.table.is_ok(row)) continue;
-    rows_.try_emplace(read.table.audio_hash[static_cast<std::size_t>(row)], tables_.size(), row);
+    const auto i = static_cast<std::size_t>(row);
+    rows_.try_emplace(read.table.audio_hash[i], tables_.size(), row);
+    if (read.table.file_stamp[i] != 0)
+      paths_.insert_or_assign(read.table.clips[i].path, Place(tables_.size(), row));
   }
   tables_.push_back(std::move(read.table));
 }
@@ -165,11 +168,24 @@ void FeatureCache::set_aside(const fs::path& damaged, std::string_view reason) {
       fmt::format("{}; it is set aside as {}, and what it held is computed again", reason, aside.string()));
 }
 
-std::span<const float> FeatureCache::find(std::string_view audio_hash) const {
+FeatureCache::Row FeatureCache::row_at(Place place) const {
+  const FeatureTable& table = tables_[place.first];
+  const auto i = static_cast<std::size_t>(place.second);
+  return {table.features.row(place.second), table.audio_hash[i], table.duration_s[i]};
+}
+
+std::optional<FeatureCache::Row> FeatureCache::find(std::string_view audio_hash) const {
   const auto found = rows_.find(audio_hash);
-  if (found == rows_.end()) return {};
+  if (found == rows_.end()) return std::nullopt;
+  return row_at(found->second);
+}
+
+std::optional<FeatureCache::Row> FeatureCache::find_file(std::string_view path, std::uint64_t stamp) const {
+  const auto found = paths_.find(path);
+  if (stamp == 0 || found == paths_.end()) return std::nullopt;
   const auto [table, row] = found->second;
-  return tables_[table].features.row(row);
+  if (tables_[table].file_stamp[static_cast<std::size_t>(row)] != stamp) return std::nullopt;
+  return row_at(found->second);
 }
 
 std::set<std::string> FeatureCache::engines() const {

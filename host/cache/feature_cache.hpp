@@ -12,8 +12,9 @@
 //   /audio_hash         [n_clips] strings, of the decoded samples; empty where the clip could not be decoded
 //   /status             [n_clips] strings: "ok", or "refused: " and the reason
 //   /duration_s         [n_clips] float64, seconds of audio
-//   /row_hash           [n_clips] uint64: XXH3 of everything above that belongs to the row
-//   attributes of /:    format_version (integer), feature_spec (JSON), engine ("cpu"; "cpu, cuda:0" where
+//   /file_stamp         [n_clips] uint64: file_stamp.hpp, of the file as it was read; 0 where that is not
+//   known /row_hash           [n_clips] uint64: XXH3 of everything above that belongs to the row attributes
+//   of /:    format_version (integer), feature_spec (JSON), engine ("cpu"; "cpu, cuda:0" where
 //                       both computed rows), melgrad_version, hdf5_version, and content_hash: XXH3 of these,
 //                       of /columns, of the attributes' names and of /row_hash
 //
@@ -50,18 +51,19 @@
 namespace melgrad {
 
 // Of the layout above and of what the features mean: a change of either makes it another version.
-inline constexpr int feature_cache_version = 1;
+inline constexpr int feature_cache_version = 2;
 
 // What a cache holds, in memory. Row i of everything belongs to clips[i].
 struct FeatureTable {
   FeatureSpec spec;
-  std::string engine;                   // that computed the features
-  std::vector<std::string> columns;     // [n_features]
-  std::vector<Clip> clips;              // [n_clips]
-  std::vector<std::string> audio_hash;  // [n_clips], of the decoded samples; empty where refused
-  std::vector<std::string> status;      // [n_clips]: "ok", or "refused: " and the reason
-  std::vector<double> duration_s;       // [n_clips], seconds of audio
-  Matrix<float> features;               // [n_clips, n_features], NaN where refused
+  std::string engine;                     // that computed the features
+  std::vector<std::string> columns;       // [n_features]
+  std::vector<Clip> clips;                // [n_clips]
+  std::vector<std::string> audio_hash;    // [n_clips], of the decoded samples; empty where refused
+  std::vector<std::string> status;        // [n_clips]: "ok", or "refused: " and the reason
+  std::vector<double> duration_s;         // [n_clips], seconds of audio
+  std::vector<std::uint64_t> file_stamp;  // [n_clips], of the file as it was read; 0 where that is not known
+  Matrix<float> features;                 // [n_clips, n_features], NaN where refused
 
   Index n_clips() const { return static_cast<Index>(clips.size()); }
   bool is_ok(Index clip) const { return status[static_cast<std::size_t>(clip)] == "ok"; }
@@ -97,8 +99,15 @@ class FeatureCache {
   // both.
   FeatureCache(const std::filesystem::path& file, const FeatureSpec& spec, Progress& progress);
 
-  // The features [n_features] of this audio, or an empty span. Any thread may ask while nobody finishes.
-  std::span<const float> find(std::string_view audio_hash) const;
+  struct Row {
+    std::span<const float> features;  // [n_features]
+    std::string_view audio_hash;
+    double duration_s;
+  };
+  // What is known of this audio. Any thread may ask while nobody finishes.
+  std::optional<Row> find(std::string_view audio_hash) const;
+  // What is known of the file that had this path and stamp (none: 0) when it was read.
+  std::optional<Row> find_file(std::string_view path, std::uint64_t stamp) const;
   // Engines that computed what find() gives.
   std::set<std::string> engines() const;
 
@@ -115,14 +124,17 @@ class FeatureCache {
   struct StringHash : std::hash<std::string_view> {
     using is_transparent = void;
   };
+  using Place = std::pair<std::size_t, Index>;  // table and row
+  using Places = std::unordered_map<std::string, Place, StringHash, std::equal_to<>>;
+  Row row_at(Place place) const;
 
   std::filesystem::path file_;
   FeatureSpec spec_;
   Progress& progress_;
   FileLock lock_;
-  std::vector<FeatureTable> tables_;  // as read: the file, then its segments
-  std::unordered_map<std::string, std::pair<std::size_t, Index>, StringHash, std::equal_to<>>
-      rows_;                                // audio_hash to table and row
+  std::vector<FeatureTable> tables_;        // as read: the file, then its segments
+  Places rows_;                             // by audio_hash
+  Places paths_;                            // by path, the latest
   std::optional<std::uint64_t> file_hash_;  // of the file's content, if it is there and whole
   int last_segment_ = 0;
 };

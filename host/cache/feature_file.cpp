@@ -95,6 +95,7 @@ std::vector<std::uint64_t> row_hashes_of(const FeatureTable& table) {
       input.add(std::string_view(value));
     }
     input.add(table.duration_s[i]);
+    input.add(table.file_stamp[i]);
     input.add(table.features.row(static_cast<Index>(i)));
     hashes.push_back(input.hash());
   }
@@ -170,6 +171,7 @@ std::vector<std::byte> to_bytes(const FeatureTable& table, const Header& header,
   writer.strings("audio_hash", table.audio_hash);
   writer.strings("status", table.status);
   writer.numbers("duration_s", std::span<const double>(table.duration_s));
+  writer.numbers("file_stamp", std::span<const std::uint64_t>(table.file_stamp));
   writer.numbers("row_hash", row_hashes);
   return writer.finish();
 }
@@ -255,6 +257,7 @@ FeatureTable make_feature_table(const FeatureSpec& spec, std::string_view engine
   table.audio_hash.resize(n);
   table.status.resize(n);
   table.duration_s.resize(n);
+  table.file_stamp.resize(n);
   table.features = Matrix<float>(n_clips, static_cast<Index>(table.columns.size()));
   return table;
 }
@@ -265,6 +268,7 @@ void copy_row(const FeatureTable& source, Index from, FeatureTable& target, Inde
   target.audio_hash[t] = source.audio_hash[s];
   target.status[t] = source.status[s];
   target.duration_s[t] = source.duration_s[s];
+  target.file_stamp[t] = source.file_stamp[s];
   std::ranges::copy(source.features.row(from), target.features.row(to).begin());
 }
 
@@ -284,6 +288,7 @@ FeatureFile read_feature_file(const fs::path& file) {
   table.audio_hash = read_column(reader, &hdf5::Reader::strings, "audio_hash", n_clips);
   table.status = read_column(reader, &hdf5::Reader::strings, "status", n_clips);
   table.duration_s = read_column(reader, &hdf5::Reader::doubles, "duration_s", n_clips);
+  table.file_stamp = read_column(reader, &hdf5::Reader::unsigned_integers, "file_stamp", n_clips);
   const auto row_hashes = read_column(reader, &hdf5::Reader::unsigned_integers, "row_hash", n_clips);
   const std::uint64_t hash =
       checked_hash(table, header, row_hashes, reader.string_attribute("content_hash"), file.string());

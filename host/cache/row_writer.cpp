@@ -40,8 +40,9 @@ void RowWriter::rethrow_error() {
 void RowWriter::push(std::span<const Index> rows) {
   const std::lock_guard lock(mutex_);
   rethrow_error();
+  const bool was_empty = rows_.empty();
   rows_.insert(rows_.end(), rows.begin(), rows.end());
-  wake_.notify_one();
+  if (was_empty || rows_.size() >= max_rows_) wake_.notify_one();
 }
 
 void RowWriter::finish() {

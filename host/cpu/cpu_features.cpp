@@ -4,6 +4,8 @@
 #include <cassert>
 #include <cmath>
 #include <functional>
+#include <memory>
+#include <utility>
 #include <variant>
 
 #include "host/core/error.hpp"
@@ -40,12 +42,19 @@ void put_mfcc_means(const Matrix<float>& dct, const double* sums, double n_frame
 class CpuFeatureExtractor final : public FeatureExtractor {
  public:
   CpuFeatureExtractor(const FeaturePlan& plan, int n_threads, std::size_t kept_bytes)
-      : tables_(plan, feature_kernels()), workspaces_(at(n_threads)), kept_bytes_(kept_bytes) {}
+      : CpuFeatureExtractor(std::make_shared<const FeatureTables>(plan, feature_kernels()), n_threads,
+                            kept_bytes) {}
+  CpuFeatureExtractor(std::shared_ptr<const FeatureTables> tables, int n_threads, std::size_t kept_bytes)
+      : tables_(std::move(tables)), workspaces_(at(n_threads)), kept_bytes_(kept_bytes) {}
+
+  std::unique_ptr<FeatureExtractor> for_another_thread() const override {
+    return std::make_unique<CpuFeatureExtractor>(tables_, 1, kept_bytes_);
+  }
 
   void extract(const WaveformBatch& batch, MatrixView<float> rows) override {
-    assert(rows.rows == batch.n_clips() && rows.cols == tables_.plan.n_features);
+    assert(rows.rows == batch.n_clips() && rows.cols == tables_->plan.n_features);
     for_each_clip(batch, [&](Index clip, ClipTask& task, Workspace& workspace) {
-      tables_.kernels.extract_clip(tables_, workspace, task);
+      tables_->kernels.extract_clip(*tables_, workspace, task);
       put_row(workspace, static_cast<double>(task.n_frames), rows.row(clip).data());
     });
   }
@@ -53,10 +62,10 @@ class CpuFeatureExtractor final : public FeatureExtractor {
   std::vector<std::vector<FrameTrack>> tracks(const WaveformBatch& batch) override {
     std::vector<std::vector<FrameTrack>> tracks(at(batch.n_clips()));
     for_each_clip(batch, [&](Index clip, ClipTask& task, Workspace& workspace) {
-      for (const DescriptorPlan& descriptor : tables_.plan.descriptors)
+      for (const DescriptorPlan& descriptor : tables_->plan.descriptors)
         tracks[at(clip)].push_back({descriptor.name, Matrix<float>(descriptor.n_values, task.n_frames)});
       task.tracks = tracks[at(clip)].data();
-      tables_.kernels.extract_clip(tables_, workspace, task);
+      tables_->kernels.extract_clip(*tables_, workspace, task);
     });
     return tracks;
   }
@@ -65,7 +74,7 @@ class CpuFeatureExtractor final : public FeatureExtractor {
   // Calls body(clip, task, workspace) for every clip of the batch.
   template <class Body>
   void for_each_clip(const WaveformBatch& batch, const Body& body) {
-    assert(batch.n_clips() == 0 || batch.sample_rate == tables_.plan.sample_rate);
+    assert(batch.n_clips() == 0 || batch.sample_rate == tables_->plan.sample_rate);
     const int n_threads =
         static_cast<int>(std::clamp<Index>(batch.n_clips(), 1, static_cast<Index>(workspaces_.size())));
     const auto of_clip = [&](Index clip, int worker) {
@@ -77,18 +86,18 @@ class CpuFeatureExtractor final : public FeatureExtractor {
       else
         task.float_samples = std::get<std::span<const float>>(batch.samples).data() + first;
       task.n_samples = batch.length(clip);
-      task.n_frames = task.n_samples == 0 ? 0 : tables_.plan.n_frames(task.n_samples);
+      task.n_frames = task.n_samples == 0 ? 0 : tables_->plan.n_frames(task.n_samples);
       if (task.n_frames == 0)
         fail("clip {} of the batch: {} samples are too short for a frame of {}", clip, task.n_samples,
-             tables_.plan.spec.stft.n_fft);
-      workspace.prepare(tables_, task.n_frames, kept_bytes_);
+             tables_->plan.spec.stft.n_fft);
+      workspace.prepare(*tables_, task.n_frames, kept_bytes_);
       body(clip, task, workspace);
     };
     parallel_for(batch.n_clips(), n_threads, std::cref(of_clip));
   }
 
   void put_row(const Workspace& workspace, double n_frames, float* row) const {
-    for (const DescriptorTable& table : tables_.descriptors) {
+    for (const DescriptorTable& table : tables_->descriptors) {
       float* const features = row + table.plan->first_feature;
       if (table.per_frame)
         put_statistics(table, workspace.statistics.data() + table.statistics_offset, n_frames, features);
@@ -101,7 +110,7 @@ class CpuFeatureExtractor final : public FeatureExtractor {
     if (table.mel != nullptr)
       put_mel_means(
           table.mel->bank,
-          sums + (table.mel->spec.power == 1 ? tables_.magnitude_sum_offset : tables_.power_sum_offset),
+          sums + (table.mel->spec.power == 1 ? tables_->magnitude_sum_offset : tables_->power_sum_offset),
           n_frames, means);
     else if (table.mfcc != nullptr)
       put_mfcc_means(table.mfcc->dct, sums + table.sum_offset, n_frames, means);
@@ -124,7 +133,7 @@ class CpuFeatureExtractor final : public FeatureExtractor {
     }
   }
 
-  FeatureTables tables_;
+  std::shared_ptr<const FeatureTables> tables_;
   std::vector<Workspace> workspaces_;  // [n_threads]
   std::size_t kept_bytes_;
 };

@@ -1,7 +1,8 @@
 #pragma once
-// THE SEAM. An engine is one device and one in-order queue on it; two engines are two queues. Everything
-// between a waveform and its feature row is one call, and so is the training of many epochs of many models:
-// an engine may fuse, capture and keep in cache whatever it likes in between.
+// THE SEAM. An engine is one device and one in-order queue on it; two engines are two queues. One thread at a
+// time calls an engine or what it made, not always the same thread. Everything between a waveform and its
+// feature row is one call, and so is the training of many epochs of many models: an engine may fuse, capture
+// and keep in cache whatever it likes in between.
 
 #include <memory>
 #include <span>
@@ -28,6 +29,10 @@ class FeatureExtractor {
   // rows [n_clips, n_features]. Deterministic: a clip's row does not depend on its batch. All set-up is done
   // in the constructor; allocates nothing once it has seen its largest batch.
   virtual void extract(const WaveformBatch& batch, MatrixView<float> rows) = 0;
+  // Where the engine computes on the host's cores: an extractor of the same bits that shares this one's
+  // tables and works on the thread that calls it, for use by another thread at the same time. Null where
+  // callers have to take turns, as at a device's queue.
+  virtual std::unique_ptr<FeatureExtractor> for_another_thread() const { return nullptr; }
   // [n_clips][n_descriptors], for tests, plots and export.
   virtual std::vector<std::vector<FrameTrack>> tracks(const WaveformBatch& batch) = 0;
 };

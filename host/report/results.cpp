@@ -292,11 +292,10 @@ FeatureSummary summarise(const FeatureSpec& spec, const ExtractionReport& report
   summary.seconds = report.seconds;
   summary.cpu_seconds = report.cpu_seconds;
   summary.cached_clips = report.n_cached;
-  const auto n_usable = static_cast<double>(report.n_clips - report.n_refused);
-  const double n_extracted = n_usable - static_cast<double>(report.n_cached);
+  const auto n_extracted = static_cast<double>(report.n_clips - report.n_refused - report.n_cached);
   if (n_extracted > 0 && report.seconds > 0) {
     summary.clips_per_second = n_extracted / report.seconds;
-    summary.real_time_factor = report.audio_seconds * (n_extracted / n_usable) / report.seconds;
+    summary.real_time_factor = (report.audio_seconds - report.cached_audio_seconds) / report.seconds;
   }
   return summary;
 }

@@ -26,20 +26,27 @@ struct FakeEngineLog {
 };
 
 // Feature j of a clip: sample_rate + the sum of its samples i with i % n_features == j.
+// Those for other threads keep no log.
 class FakeExtractor final : public FeatureExtractor {
  public:
-  FakeExtractor(const FeaturePlan& plan, FakeEngineLog& log)
-      : sample_rate_(plan.sample_rate), n_features_(n_features(plan.spec)), log_(log) {}
+  FakeExtractor(int sample_rate, Index n_features, FakeEngineLog* log, bool lends_to_threads)
+      : sample_rate_(sample_rate), n_features_(n_features), log_(log), lends_to_threads_(lends_to_threads) {}
+
+  std::unique_ptr<FeatureExtractor> for_another_thread() const override {
+    if (!lends_to_threads_) return nullptr;
+    return std::make_unique<FakeExtractor>(sample_rate_, n_features_, nullptr, true);
+  }
 
   void extract(const WaveformBatch& batch, MatrixView<float> rows) override {
     if (batch.sample_rate != sample_rate_)
       fail("a batch of {} Hz for {} Hz", batch.sample_rate, sample_rate_);
     if (rows.cols != n_features_ || rows.rows != batch.n_clips()) fail("rows of the wrong shape");
-    log_.batch_rates.push_back(batch.sample_rate);
-    log_.batch_clips.push_back(batch.n_clips());
+    if (log_ != nullptr) {
+      log_->batch_rates.push_back(batch.sample_rate);
+      log_->batch_clips.push_back(batch.n_clips());
+    }
     for (Index clip = 0; clip < batch.n_clips(); ++clip) {
-      if (log_.n_clips == log_.fail_after) fail("the engine is out of order");
-      ++log_.n_clips;
+      if (log_ != nullptr && log_->n_clips++ == log_->fail_after) fail("the engine is out of order");
       std::visit([&](auto samples) { extract_clip(samples, batch, clip, rows.row(clip)); }, batch.samples);
     }
   }
@@ -57,26 +64,28 @@ class FakeExtractor final : public FeatureExtractor {
       sums[static_cast<std::size_t>(i % n_features_)] +=
           static_cast<double>(samples[static_cast<std::size_t>(begin + i)]);
     for (std::size_t j = 0; j < row.size(); ++j) row[j] = static_cast<float>(sums[j]);
-    if (static_cast<double>(samples[static_cast<std::size_t>(begin)]) == log_.nan_marker &&
-        log_.nan_marker != -1)
+    if (log_ != nullptr && log_->nan_marker != -1 &&
+        static_cast<double>(samples[static_cast<std::size_t>(begin)]) == log_->nan_marker)
       row[0] = std::numeric_limits<float>::quiet_NaN();
   }
 
   int sample_rate_;
   Index n_features_;
-  FakeEngineLog& log_;
+  FakeEngineLog* log_;
+  bool lends_to_threads_;
 };
 
 class FakeEngine final : public Engine {
  public:
   FakeEngineLog log;
+  bool lends_to_threads = false;  // as an engine that works on the host's cores
 
   explicit FakeEngine(std::string name = "fake") : name_(std::move(name)) {}
   std::string_view name() const override { return name_; }
   std::string description() const override { return "for tests"; }
   std::unique_ptr<FeatureExtractor> feature_extractor(const FeaturePlan& plan) override {
     log.extractor_rates.push_back(plan.sample_rate);
-    return std::make_unique<FakeExtractor>(plan, log);
+    return std::make_unique<FakeExtractor>(plan.sample_rate, n_features(plan.spec), &log, lends_to_threads);
   }
   std::unique_ptr<MlpStack> mlp_stack(const TrainingSet&, std::span<const MlpJob>) override {
     fail("the fake engine has no MLPs");
