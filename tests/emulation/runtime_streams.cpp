@@ -71,7 +71,7 @@ cudaError query(Session& session, std::uint32_t operation) {
 
 // Faults if CUDA would not launch this.
 void check_launch(Session& session, const void* kernel, dim3 grid, dim3 block, std::size_t shared_bytes) {
-  const DeviceModel& device = session.options().device;
+  const DeviceModel& device = session.device_model();
   const auto refuse = [&](const std::string& what) {
     fault(fmt::format("kernel {}: {}", function_name(kernel), what));
   };
@@ -125,7 +125,7 @@ void launch_kernel(KernelCall call, dim3 grid, dim3 block, std::size_t shared_by
 cudaError_t set_function_attribute(const void* kernel, cudaFuncAttribute attribute, int value, Site site) {
   return runtime_call("cudaFuncSetAttribute", site, [&](Session& session) {
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
-    if (value < 0 || static_cast<std::size_t>(value) > session.options().device.shared_per_block_optin)
+    if (value < 0 || static_cast<std::size_t>(value) > session.device_model().shared_per_block_optin)
       return cudaErrorInvalidValue;
     session.dynamic_shared_limit(kernel) = static_cast<std::size_t>(value);
     return cudaSuccess;
@@ -136,7 +136,7 @@ cudaError_t set_function_attribute(const void* kernel, cudaFuncAttribute attribu
 cudaError_t max_active_blocks(int* n_blocks, const void*, int n_threads, std::size_t shared_bytes,
                               Site site) {
   return runtime_call("cudaOccupancyMaxActiveBlocksPerMultiprocessor", site, [&](Session& session) {
-    const DeviceModel& device = session.options().device;
+    const DeviceModel& device = session.device_model();
     if (n_threads <= 0 || n_threads > static_cast<int>(device.max_threads_per_block))
       return cudaErrorInvalidValue;
     const int warps = (n_threads + 31) / 32;

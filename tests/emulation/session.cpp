@@ -96,13 +96,22 @@ Session* Session::active() {
   return active_session;
 }
 
+int Session::n_devices() const {
+  return options_.driver.has_device ? 1 + static_cast<int>(options_.driver.other_devices.size()) : 0;
+}
+
+const DeviceModel& Session::device_model(int device) const {
+  return device == 0 ? options_.device
+                     : options_.driver.other_devices.at(static_cast<std::size_t>(device - 1));
+}
+
 Allocation* Session::find_allocation(std::uintptr_t address) {
   if (Allocation* allocation = device_.find(address)) return allocation;
   return pinned_.find(address);
 }
 
 std::size_t& Session::dynamic_shared_limit(const void* kernel) {
-  return dynamic_shared_limits_.try_emplace(kernel, options_.device.shared_per_block).first->second;
+  return dynamic_shared_limits_.try_emplace(kernel, device_model().shared_per_block).first->second;
 }
 
 void Session::run_kernel(Launch launch, std::uint32_t operation) {
@@ -111,8 +120,8 @@ void Session::run_kernel(Launch launch, std::uint32_t operation) {
   block.order = options_.order;
   block.seed = options_.seed + operation;
   block.allow_exited_threads = options_.allow_exited_threads;
-  block.static_shared_limit = options_.device.shared_per_block;
-  block.shared_limit = options_.device.shared_per_block_optin;
+  block.static_shared_limit = device_model().shared_per_block;
+  block.shared_limit = device_model().shared_per_block_optin;
   const std::uint64_t n_blocks = std::uint64_t{launch.grid.x} * launch.grid.y * launch.grid.z;
   if (options_.trace)
     tracer_.begin_launch(launch.kernel, n_blocks, launch.block.x * launch.block.y * launch.block.z);

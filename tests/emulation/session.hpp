@@ -34,11 +34,20 @@ struct DeviceModel {
   std::size_t memory = std::size_t{1} << 30;
 };
 
+// What is installed on the emulated machine.
+struct DriverModel {
+  int version = 13000;          // of CUDA, as cudaDriverGetVersion has it; 0: no driver
+  int runtime_version = 13000;  // what the program was built with
+  bool has_device = true;
+  std::vector<DeviceModel> other_devices = {};  // after Options::device; they share its memory
+};
+
 struct Options {
   FiberOrder order = FiberOrder::ascending;
   Schedule schedule = Schedule::late;
   std::uint64_t seed = 1;  // of everything that is random
   DeviceModel device = {};
+  DriverModel driver = {};
   bool allow_pageable = false;        // in cudaMemcpyAsync; CUDA then waits for the copy or not, as it likes
   bool allow_exited_threads = false;  // before a __syncthreads or warp operation of the others
   bool trace = false;                 // count traffic; needs a program whose accesses are seen
@@ -69,6 +78,10 @@ class Session {
   static Session* active();   // null if there is none
 
   const Options& options() const { return options_; }
+  int n_devices() const;
+  const DeviceModel& device_model(int device) const;
+  const DeviceModel& device_model() const { return device_model(current_device_); }  // of cudaSetDevice's
+  int& current_device() { return current_device_; }
   Timeline& timeline() { return timeline_; }
   Arena& device() { return device_; }
   Arena& pinned() { return pinned_; }
@@ -113,6 +126,7 @@ class Session {
   int last_error_ = 0;
   std::string last_error_call_;
   int device_depth_ = 0;
+  int current_device_ = 0;
   bool is_dead_ = false;
   std::string death_;
   bool is_finished_ = false;
