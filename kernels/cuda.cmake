@@ -39,4 +39,4 @@ add_library(melgrad_cuda_flags INTERFACE)
 target_compile_options(melgrad_cuda_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-lineinfo -DFMT_USE_CONSTEXPR=1
   -Xcompiler=-Wall,-Wextra $<$<BOOL:${MELGRAD_WARNINGS_AS_ERRORS}>:-Werror=all-warnings>
   $<$<BOOL:${MELGRAD_PTXAS_REPORT}>:-Xptxas=-v>>)
-target_link_libraries(melgrad_cuda_flags INTERFACE CUDA::cudart)
+target_link_libraries(melgrad_cuda_flags INTERFACE CUDA::cudart_static)

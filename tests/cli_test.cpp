@@ -404,7 +404,7 @@ TEST_SUITE("cli") {
     const Json program = Json::parse(run_melgrad({"info", "--json"}).out);
     for (const char* field : {"version", "compiler", "simd", "threads", "cuda", "libraries"})
       CHECK_MESSAGE(program.contains(field), field);
-    CHECK((program["cuda"]["devices"].empty() != program["cuda"]["why_not"].get<std::string>().empty()));
+    CHECK((!program["cuda"]["devices"].empty() || !program["cuda"]["why_not"].get<std::string>().empty()));
     const Json cache = Json::parse(run_melgrad({"info", folder / "f.h5", "--json"}).out);
     CHECK(cache["kind"] == "features");
     CHECK(cache["n_clips"] == n_clips);

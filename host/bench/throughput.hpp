@@ -13,7 +13,7 @@
 namespace melgrad {
 
 struct BenchOptions {
-  std::string device = "auto";
+  std::string device = "cpu";
   int n_threads = 0;  // of the many-threads rows; 0: every core
   int repeats = 5;
   int max_clips = 240;  // of the data set, evenly spread

@@ -20,7 +20,7 @@ struct BenchCommandOptions {
 int bench(const BenchCommandOptions& options, const CommonOptions& common, Console& console) {
   const Manifest manifest = load_recordings(options.data.data, options.data.pattern, console);
   BenchOptions bench_options = options.bench;
-  bench_options.device = common.device;
+  bench_options.device = make_engine(common, console).engine->name();
   bench_options.n_threads = common.n_threads;
   Json json = Json::object();
   auto report = [&](const char* name, const BenchReport& measured) {

@@ -17,6 +17,7 @@
 #include "host/core/parallel.hpp"
 #include "host/cpu/simd.hpp"
 #include "host/data/dataset.hpp"
+#include "host/engine/cuda_status.hpp"
 #include "host/models/model_file.hpp"
 
 namespace melgrad {
@@ -42,9 +43,50 @@ Json library_versions() {
           {"CLI11", CLI11_VERSION}};
 }
 
-Json program_info(const CommonOptions& common) {
+Json to_json(const CudaDevice& device) {
+  return {{"name", fmt::format("cuda:{}", device.index)},
+          {"model", device.name},
+          {"compute_capability", fmt::format("{}.{}", device.major, device.minor)},
+          {"multiprocessors", device.multiprocessors},
+          {"memory_bytes", device.memory_bytes},
+          {"uuid", device.uuid},
+          {"is_mig", device.is_mig},
+          {"why_not", device.why_not}};
+}
+
+Json to_json(const CudaStatus& cuda) {
+  const auto version = [](int number) { return number == 0 ? Json() : Json(cuda_version_text(number)); };
+  Json json = {{"runtime", version(cuda.runtime_version)},
+               {"driver", version(cuda.driver_version)},
+               {"driver_release", cuda.driver_release.empty() ? Json() : Json(cuda.driver_release)},
+               {"libraries", Json::object()},
+               {"devices", Json::array()},
+               {"why_not", cuda.why_not}};
+  for (const auto& [name, library_version] : cuda.libraries) json["libraries"][name] = library_version;
+  for (const CudaDevice& device : cuda.devices) json["devices"].push_back(to_json(device));
+  return json;
+}
+
+// Lines that begin with "CUDA: ".
+std::string cuda_text(const CudaStatus& cuda) {
+  std::string text;
+  if (cuda.runtime_version != 0) {
+    text += fmt::format("CUDA: built with {}", cuda_version_text(cuda.runtime_version));
+    for (const auto& [name, version] : cuda.libraries) text += fmt::format(", {} {}", name, version);
+    if (cuda.driver_version == 0)
+      text += "; no driver\n";
+    else
+      text += fmt::format("; the driver {} knows CUDA up to {}\n", cuda.driver_release,
+                          cuda_version_text(cuda.driver_version));
+  }
+  for (const CudaDevice& device : cuda.devices)
+    text += fmt::format("CUDA: {}, {}\n", to_text(device), device.uuid);
+  if (!cuda.why_not.empty()) text += fmt::format("CUDA: not usable: {}\n", cuda.why_not);
+  return text;
+}
+
+Json program_info(const CommonOptions& common, const CudaStatus& cuda) {
   choose_simd();
-  const CudaStatus cuda = cuda_status();
   return {{"version", MELGRAD_VERSION},
           {"compiler",
 #ifdef __clang__
@@ -55,18 +97,15 @@ Json program_info(const CommonOptions& common) {
           },
           {"simd", simd_name()},
           {"threads", resolve_threads(common.n_threads)},
-          {"cuda", {{"devices", cuda.devices}, {"why_not", cuda.why_not}}},
+          {"cuda", to_json(cuda)},
           {"libraries", library_versions()}};
 }
 
-std::string text_of(const Json& info) {
-  const std::string why_not = info["cuda"]["why_not"];
+std::string text_of(const Json& info, const CudaStatus& cuda) {
   std::string text = fmt::format("melgrad {}, built by {}\nCPU: {}, {} threads\n",
                                  info["version"].get<std::string>(), info["compiler"].get<std::string>(),
                                  info["simd"].get<std::string>(), info["threads"].get<int>());
-  if (!why_not.empty()) text += fmt::format("CUDA: not usable: {}\n", why_not);
-  for (const auto& device : info["cuda"]["devices"])
-    text += fmt::format("CUDA: {}\n", device.get<std::string>());
+  text += cuda_text(cuda);
   std::vector<std::string> libraries;
   for (const auto& [name, version] : info["libraries"].items())
     libraries.push_back(fmt::format("{} {}", name, version.get<std::string>()));
@@ -131,11 +170,12 @@ std::string model_text(const Json& info) {
 
 int show_info(const InfoOptions& options, const CommonOptions& common, Console& console) {
   if (options.file.empty()) {
-    const Json info = program_info(common);
+    const CudaStatus cuda = cuda_status();
+    const Json info = program_info(common, cuda);
     if (console.json())
       console.json_result(info);
     else
-      console.result(text_of(info));
+      console.result(text_of(info, cuda));
     return exit_done;
   }
   // A first extraction that was cut short has left segments, and no file yet.

@@ -157,9 +157,13 @@ MlpSpec notebook_mlp() {
 
 MadeEngine make_engine(const CommonOptions& options, Console& console) {
   MadeEngine made = make_engine(options.device, EngineOptions{.n_threads = options.n_threads});
-  console.note(fmt::format("device: {} ({})",
-                           made.choice.empty() ? std::string(made.engine->name()) : made.choice,
-                           made.engine->description()));
+  const std::string text =
+      fmt::format("device: {} ({})", made.choice.empty() ? std::string(made.engine->name()) : made.choice,
+                  made.engine->description());
+  if (made.gpu_was_refused)
+    console.warn(text);
+  else
+    console.note(text);
   return made;
 }
 

@@ -69,20 +69,15 @@ struct EngineOptions {
   int n_threads = 0;  // 0: every core
 };
 
-// device: "cpu", "cuda", "cuda:N", or "auto", which takes a usable GPU and else the CPU; `choice` then says
-// why. An engine that was named and cannot be had is an error that says why. Defined in
+// device: "cpu", "cuda" (the first usable GPU), "cuda:N", or "auto", which takes a usable GPU and else the
+// CPU; `choice` then says why. An engine that was named and cannot be had is an error that says why. A GPU
+// has to pass its self-check (self_check.hpp) at its first use in a process. Defined in
 // kernels/make_engine.cpp.
 struct MadeEngine {
   std::unique_ptr<Engine> engine;
-  std::string choice;  // "cpu: this build has no CUDA engine"; empty where the device was named
+  std::string choice;  // "cpu, because this build has no CUDA engine"; empty where the device was named
+  bool gpu_was_refused = false;  // auto took the CPU though there is a GPU: to be said loudly
 };
 MadeEngine make_engine(std::string_view device, const EngineOptions& options);
-
-// For `melgrad info`: every CUDA device with its properties, or the reason why none is usable.
-struct CudaStatus {
-  std::vector<std::string> devices;
-  std::string why_not;  // empty if a device is usable
-};
-CudaStatus cuda_status();
 
 }  // namespace melgrad

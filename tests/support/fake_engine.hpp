@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "host/core/error.hpp"
+#include "host/core/progress.hpp"
 #include "host/engine/engine.hpp"
 
 namespace melgrad::test {

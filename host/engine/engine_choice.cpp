@@ -1,0 +1,104 @@
+#include "host/engine/engine_choice.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "host/core/error.hpp"
+
+namespace melgrad {
+namespace {
+
+// N of "cuda:N"; nothing for "cuda".
+std::optional<int> device_index(std::string_view device) {
+  if (device == "cuda") return std::nullopt;
+  const std::string_view digits = device.substr(std::min<std::size_t>(5, device.size()));
+  int index = -1;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+  if (!device.starts_with("cuda:") || error != std::errc() || end != digits.data() + digits.size() ||
+      index < 0)
+    fail_usage("--device {}: not one of auto, cpu, cuda, cuda:N", device);
+  return index;
+}
+
+// "cuda:0 and cuda:1"
+std::string names(const std::vector<CudaDevice>& devices) {
+  std::string text;
+  for (std::size_t i = 0; i < devices.size(); ++i)
+    text += fmt::format("{}cuda:{}",
+                        i == 0                    ? ""
+                        : i + 1 == devices.size() ? " and "
+                                                  : ", ",
+                        devices[i].index);
+  return text;
+}
+
+const CudaDevice& first_usable(const CudaStatus& cuda) {
+  return *std::ranges::find_if(cuda.devices, [](const CudaDevice& each) { return each.why_not.empty(); });
+}
+
+// The device that was named, which has to be usable.
+const CudaDevice& named_device(std::optional<int> index, const CudaStatus& cuda) {
+  if (!cuda.why_not.empty()) fail("{}", cuda.why_not);
+  if (!index) return first_usable(cuda);
+  const auto found = std::ranges::find(cuda.devices, *index, &CudaDevice::index);
+  if (found == cuda.devices.end()) fail("there is no such device; there is {}", names(cuda.devices));
+  if (!found->why_not.empty()) fail("{} is not usable: {}", found->name, found->why_not);
+  return *found;
+}
+
+MadeEngine choose_automatically(const EngineMakers& makers) {
+  const CudaStatus cuda = makers.cuda_status();
+  if (!cuda.why_not.empty()) return {makers.cpu(), fmt::format("cpu, because {}", cuda.why_not), false};
+  const CudaDevice& device = first_usable(cuda);
+  try {
+    const std::string others =
+        cuda.devices.size() == 1 ? "" : fmt::format(", the first usable of {}", names(cuda.devices));
+    return {makers.cuda(device.index), fmt::format("cuda:{}{}", device.index, others), false};
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error& error) {
+    return {
+        makers.cpu(),
+        fmt::format("cpu, because cuda:{} ({}) cannot be used: {}", device.index, device.name, error.what()),
+        true};
+  }
+}
+
+class JoinedEngines final : public Engine {
+ public:
+  JoinedEngines(std::unique_ptr<Engine> features, std::unique_ptr<Engine> training)
+      : features_(std::move(features)), training_(std::move(training)) {}
+  std::string_view name() const override { return features_->name(); }
+  std::string description() const override {
+    return fmt::format("{}; networks on the {} ({}), for {} cannot train yet", features_->description(),
+                       training_->name(), training_->description(), features_->name());
+  }
+  std::unique_ptr<FeatureExtractor> feature_extractor(const FeaturePlan& plan) override {
+    return features_->feature_extractor(plan);
+  }
+  std::unique_ptr<MlpStack> mlp_stack(const TrainingSet& training_set,
+                                      std::span<const MlpJob> jobs) override {
+    return training_->mlp_stack(training_set, jobs);
+  }
+
+ private:
+  std::unique_ptr<Engine> features_, training_;
+};
+
+}  // namespace
+
+MadeEngine choose_engine(std::string_view device, const EngineMakers& makers) {
+  if (device == "cpu") return {makers.cpu(), {}, false};
+  if (device == "auto") return choose_automatically(makers);
+  const std::optional<int> index = device_index(device);
+  return with_context(fmt::format("--device {}", device), [&]() -> MadeEngine {
+    return {makers.cuda(named_device(index, makers.cuda_status()).index), {}, false};
+  });
+}
+
+std::unique_ptr<Engine> join_engines(std::unique_ptr<Engine> features, std::unique_ptr<Engine> training) {
+  return std::make_unique<JoinedEngines>(std::move(features), std::move(training));
+}
+
+}  // namespace melgrad

@@ -1,0 +1,27 @@
+#pragma once
+// Which engine "--device X" means, whatever engines a build has.
+
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "host/engine/cuda_status.hpp"
+#include "host/engine/engine.hpp"
+
+namespace melgrad {
+
+struct EngineMakers {
+  std::function<std::unique_ptr<Engine>()> cpu;
+  std::function<CudaStatus()> cuda_status;
+  // The engine on this device, checked; an Error where it cannot be used. Called for usable devices only.
+  std::function<std::unique_ptr<Engine>(int device)> cuda;
+};
+
+// make_engine's rules.
+MadeEngine choose_engine(std::string_view device, const EngineMakers& makers);
+
+// Features by one engine and training by another, as long as the first cannot train: the description says
+// so, and with it the program's output and results.json.
+std::unique_ptr<Engine> join_engines(std::unique_ptr<Engine> features, std::unique_ptr<Engine> training);
+
+}  // namespace melgrad
