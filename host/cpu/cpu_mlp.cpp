@@ -20,6 +20,7 @@ struct Model {
   TrainingRules rules;
   TrainingState state;
   MlpProgress progress;
+  std::vector<float> class_weights;  // [n_classes], or empty
   AlignedFloats parameters;
   AlignedFloats first_moment, second_moment;  // only while it trains
   AlignedFloats best;                         // with early_stopping: parameters of the best epoch
@@ -41,8 +42,11 @@ class CpuMlpStack final : public MlpStack {
   void initialise(Model& model) const;
   void train_model(Model& model, int n_epochs, MlpWorkspace& workspace) const;
   double train_epoch(Model& model, MlpWorkspace& workspace) const;
+  double gather_minibatch(const Model& model, const RowChoice& choice, int index, int n_rows,
+                          MlpWorkspace& workspace) const;
   double validation_score(const Model& model, MlpWorkspace& workspace) const;
   Index training_capacity() const;
+  bool has_slopes() const;
 
   TrainingSet training_set_;
   MlpNetwork network_;
@@ -52,27 +56,11 @@ class CpuMlpStack final : public MlpStack {
   std::vector<std::unique_ptr<MlpWorkspace>> workspaces_;  // [n_threads], made when first needed
 };
 
-// What the engine has not got yet.
-void check_supported(const MlpSpec& spec) {
-  const auto refuse = [](bool asked, std::string_view what) {
-    if (asked) fail("the CPU engine has no {}", what);
-  };
-  refuse(spec.activation == Activation::gelu, "activation gelu");
-  refuse(spec.solver == Solver::adamw, "solver adamw");
-  refuse(spec.dropout != 0, "dropout");
-  refuse(spec.batch_norm, "batch_norm");
-  refuse(spec.label_smoothing != 0, "label_smoothing");
-  refuse(spec.mixup != 0, "mixup");
-  refuse(spec.class_weight != ClassWeight::none, "class_weight");
-  refuse(spec.precision != Precision::float32, "precision bf16");
-}
-
 MlpNetwork make_network(const TrainingSet& training_set, std::span<const MlpJob> jobs) {
   check_jobs(training_set, jobs);
-  for (const MlpJob& job : jobs) check_supported(job.spec);
-  const MlpSpec& spec = jobs.front().spec;
-  return MlpNetwork(training_set.features.cols, spec.hidden_layer_sizes, spec.activation,
-                    training_set.n_classes);
+  for (const MlpJob& job : jobs)
+    if (job.spec.precision != Precision::float32) fail("the CPU engine has no precision bf16");
+  return MlpNetwork(training_set.features.cols, jobs.front().spec, training_set.n_classes);
 }
 
 CpuMlpStack::CpuMlpStack(const TrainingSet& training_set, std::span<const MlpJob> jobs, int n_threads)
@@ -85,6 +73,7 @@ CpuMlpStack::CpuMlpStack(const TrainingSet& training_set, std::span<const MlpJob
     model.job = job;
     model.rules = training_rules(job.spec);
     model.state = initial_state(model.rules);
+    model.class_weights = class_weights(training_set, job);
   }
   parallel_for(static_cast<Index>(models_.size()), n_threads_,
                [&](Index model, int) { initialise(models_[static_cast<std::size_t>(model)]); });
@@ -101,7 +90,17 @@ void CpuMlpStack::initialise(Model& model) const {
       for (Index out = 0; out < layer.fan_out; ++out)
         model.parameters.data()[layer.at(in, out)] =
             initial_weight(spec.random_state, static_cast<int>(l), index++, bound);
+    if (l >= network_.norms.size()) continue;
+    const MlpNorm& norm = network_.norms[l];
+    for (Index out = 0; out < layer.fan_out; ++out) model.parameters.data()[layer.at(layer.fan_in, out)] = 0;
+    for (Index row : {norm.gamma(), norm.running_var()})
+      std::fill_n(model.parameters.data() + row, norm.units, 1.0f);
   }
+}
+
+bool CpuMlpStack::has_slopes() const {
+  return network_.activation == Activation::gelu ||
+         std::ranges::any_of(models_, [](const Model& model) { return model.job.spec.dropout > 0; });
 }
 
 Index CpuMlpStack::training_capacity() const {
@@ -122,7 +121,7 @@ void CpuMlpStack::train(int n_epochs) {
   const Index capacity = training_capacity();
   parallel_for(static_cast<Index>(running.size()), n_threads_, [&](Index item, int worker) {
     auto& workspace = workspaces_[static_cast<std::size_t>(worker)];
-    if (!workspace) workspace = std::make_unique<MlpWorkspace>(network_, capacity);
+    if (!workspace) workspace = std::make_unique<MlpWorkspace>(network_, capacity, has_slopes());
     train_model(*running[static_cast<std::size_t>(item)], n_epochs, *workspace);
   });
 }
@@ -131,11 +130,11 @@ void CpuMlpStack::train_model(Model& model, int n_epochs, MlpWorkspace& workspac
   const MlpSpec& spec = model.job.spec;
   if (model.first_moment.size() == 0) {
     model.first_moment = AlignedFloats(network_.n_values);
-    if (spec.solver == Solver::adam) model.second_moment = AlignedFloats(network_.n_values);
+    if (spec.solver != Solver::sgd) model.second_moment = AlignedFloats(network_.n_values);
     if (spec.early_stopping) model.best = AlignedFloats(network_.n_values);
   }
   const auto n_rows = static_cast<int>(model.job.rows.size());
-  workspace.use(network_, spec.alpha, model.job.scaling);
+  workspace.use(network_, model.job, model.class_weights);
   workspace.reserve_order(n_rows);
   const auto n_more = static_cast<std::size_t>(std::min(n_epochs, spec.max_iter - model.state.n_iter));
   model.progress.loss_curve.reserve(model.progress.loss_curve.size() + n_more);
@@ -146,7 +145,8 @@ void CpuMlpStack::train_model(Model& model, int n_epochs, MlpWorkspace& workspac
     const double loss = train_epoch(model, workspace);
     const bool is_finite = kernels_.all_finite(model.parameters.data(), network_.n_values);
     const double score = spec.early_stopping ? validation_score(model, workspace) : 0.0;
-    end_epoch(model.rules, loss, score, is_finite, n_rows, model.state);
+    end_epoch(model.rules, loss, score, is_finite, rows_of_epoch(spec.batch_norm, spec.batch_size, n_rows),
+              model.state);
     model.progress.loss_curve.push_back(loss);
     if (spec.early_stopping) model.progress.validation_scores.push_back(score);
     if (model.state.is_best) std::copy_n(model.parameters.data(), network_.n_values, model.best.data());
@@ -159,16 +159,7 @@ void CpuMlpStack::train_model(Model& model, int n_epochs, MlpWorkspace& workspac
   for (auto* moment : {&model.first_moment, &model.second_moment, &model.best}) *moment = AlignedFloats();
 }
 
-// Gives the mean loss over the rows.
-double CpuMlpStack::train_epoch(Model& model, MlpWorkspace& workspace) const {
-  const MlpSpec& spec = model.job.spec;
-  const auto n_rows = static_cast<int>(model.job.rows.size());
-  const int batch_size = resolve_batch_size(spec.batch_size, n_rows);
-  RowChoice choice{model.job.rows.data(), nullptr, 0};
-  if (spec.shuffle) {
-    kernels_.order_rows(EpochPermutation(spec.random_state, model.state.n_iter, n_rows), n_rows, workspace);
-    choice.order = workspace.order.data();
-  }
+OptimiserStep optimiser_step(const MlpSpec& spec) {
   OptimiserStep step;
   step.solver = spec.solver;
   step.nesterovs_momentum = spec.nesterovs_momentum;
@@ -177,22 +168,61 @@ double CpuMlpStack::train_epoch(Model& model, MlpWorkspace& workspace) const {
   step.beta_2 = static_cast<float>(spec.beta_2);
   step.one_minus_beta_1 = static_cast<float>(1 - spec.beta_1);
   step.one_minus_beta_2 = static_cast<float>(1 - spec.beta_2);
-  step.epsilon = static_cast<float>(spec.epsilon);
+  return step;
+}
+
+// The inputs and labels, or targets, of minibatch `index` of the epoch; gives the sum of its rows' weights.
+double CpuMlpStack::gather_minibatch(const Model& model, const RowChoice& choice, int index, int n_rows,
+                                     MlpWorkspace& workspace) const {
+  const MlpSpec& spec = model.job.spec;
+  const Mixup draw = mixup(spec.random_state, model.state.n_iter, index, n_rows, spec.mixup);
+  kernels_.gather(network_, training_set_.features, choice, n_rows, draw, workspace);
+  for (int i = 0; i < n_rows; ++i)
+    workspace.labels[static_cast<std::size_t>(i)] = training_set_.labels[static_cast<std::size_t>(choice[i])];
+  if (!workspace.soft_targets) return n_rows;
+  double sum_of_weights = 0;
+  for (int i = 0; i < n_rows; ++i) {
+    RowTarget& target = workspace.targets[static_cast<std::size_t>(i)];
+    target = row_target(workspace.labels[static_cast<std::size_t>(i)],
+                        workspace.labels[static_cast<std::size_t>(draw.partner(i, n_rows))], draw.lambda,
+                        static_cast<float>(spec.label_smoothing),
+                        model.class_weights.empty() ? nullptr : model.class_weights.data());
+    sum_of_weights += static_cast<double>(target.weight);
+  }
+  return sum_of_weights;
+}
+
+// Gives the mean over the rows of their minibatches' losses.
+double CpuMlpStack::train_epoch(Model& model, MlpWorkspace& workspace) const {
+  const MlpSpec& spec = model.job.spec;
+  const auto n_rows = static_cast<int>(model.job.rows.size());
+  const int n_used = rows_of_epoch(spec.batch_norm, spec.batch_size, n_rows);
+  const int batch_size = resolve_batch_size(spec.batch_size, n_rows);
+  RowChoice choice{model.job.rows.data(), nullptr, 0};
+  if (spec.shuffle) {
+    kernels_.order_rows(EpochPermutation(spec.random_state, model.state.n_iter, n_rows), n_rows, workspace);
+    choice.order = workspace.order.data();
+  }
+  OptimiserStep step = optimiser_step(spec);
+  StepOptions options{.dropout_threshold = dropout_threshold(spec.dropout),
+                      .dropout_scale = static_cast<float>(1 / (1 - spec.dropout)),
+                      .random_state = spec.random_state,
+                      .epoch = model.state.n_iter};
   const MlpBuffers buffers{model.parameters.data(), model.first_moment.data(), model.second_moment.data()};
   double loss = 0;
-  for (int first = 0; first < n_rows; first += batch_size) {
-    const int n = std::min(batch_size, n_rows - first);
-    choice.first = first;
-    kernels_.gather(network_, training_set_.features, choice, n, workspace);
-    for (int i = 0; i < n; ++i)
-      workspace.labels[static_cast<std::size_t>(i)] =
-          training_set_.labels[static_cast<std::size_t>(choice[i])];
-    step.learning_rate = static_cast<float>(step_rates(model.rules, model.state).learning_rate);
-    step.inverse_n_rows = 1.0f / static_cast<float>(n);
-    loss += kernels_.train_step(network_, buffers, step, n, workspace);
+  for (int first = 0; first < n_used; first += batch_size) {
+    const int n = std::min(batch_size, n_used - first);
+    choice.first = options.first = first;
+    const double weight = gather_minibatch(model, choice, first / batch_size, n, workspace);
+    const StepRates rates = step_rates(model.rules, model.state);
+    step.learning_rate = static_cast<float>(rates.learning_rate);
+    step.epsilon = static_cast<float>(rates.epsilon);
+    step.weight_decay = static_cast<float>(rates.weight_decay);
+    step.inverse_weight = static_cast<float>(1 / weight);
+    loss += kernels_.train_step(network_, buffers, step, options, n, workspace) * (n / weight);
     ++model.state.n_steps;
   }
-  return loss / n_rows;
+  return loss / n_used;
 }
 
 // Accuracy on the validation rows.
@@ -203,7 +233,7 @@ double CpuMlpStack::validation_score(const Model& model, MlpWorkspace& workspace
   RowChoice choice{model.job.validation_rows.data(), nullptr, 0};
   for (; choice.first < n_rows; choice.first += workspace.capacity) {
     const Index n = std::min(workspace.capacity, n_rows - choice.first);
-    kernels_.gather(network_, training_set_.features, choice, n, workspace);
+    kernels_.gather(network_, training_set_.features, choice, n, Mixup{}, workspace);
     kernels_.forward(network_, model.parameters.data(), n, workspace);
     for (Index i = 0; i < n; ++i) {
       const float* p = workspace.activations.back().data() + i * row_stride(outputs + 1);
@@ -224,24 +254,35 @@ MlpParameters CpuMlpStack::parameters(int model) const {
       for (Index out = 0; out < layer.fan_out; ++out) weights(in, out) = values[layer.at(in, out)];
     for (Index out = 0; out < layer.fan_out; ++out) biases.push_back(values[layer.at(layer.fan_in, out)]);
   }
+  for (std::size_t l = 0; l < network_.norms.size(); ++l) {
+    const MlpNorm& norm = network_.norms[l];
+    const auto row = [&](Index offset) {
+      return std::vector<float>(values + offset, values + offset + norm.units);
+    };
+    parameters.biases[l] = row(norm.beta());
+    parameters.batch_norms.push_back({row(norm.gamma()), row(norm.running_mean()), row(norm.running_var())});
+  }
   return parameters;
 }
 
 void CpuMlpStack::set_parameters(int model, const MlpParameters& parameters) {
+  check_parameters(parameters, training_set_.features.cols, at(model).job.spec, network_.n_classes);
   float* values = models_.at(static_cast<std::size_t>(model)).parameters.data();
-  const std::size_t n_layers = network_.layers.size();
-  if (parameters.weights.size() != n_layers || parameters.biases.size() != n_layers)
-    fail("parameters of {} layers for a network of {}", parameters.weights.size(), n_layers);
-  for (std::size_t l = 0; l < n_layers; ++l) {
+  for (std::size_t l = 0; l < network_.layers.size(); ++l) {
     const MlpLayer& layer = network_.layers[l];
     const Matrix<float>& weights = parameters.weights[l];
     const std::vector<float>& biases = parameters.biases[l];
-    if (weights.rows != layer.fan_in || weights.cols != layer.fan_out ||
-        static_cast<Index>(biases.size()) != layer.fan_out)
-      fail("layer {}: weights [{}, {}] and {} biases, where [{}, {}] is expected", l, weights.rows,
-           weights.cols, biases.size(), layer.fan_in, layer.fan_out);
     for (Index in = 0; in < layer.fan_in; ++in)
       for (Index out = 0; out < layer.fan_out; ++out) values[layer.at(in, out)] = weights(in, out);
+    if (l < network_.norms.size()) {
+      const MlpNorm& norm = network_.norms[l];
+      const BatchNorm& from = parameters.batch_norms[l];
+      std::ranges::copy(from.gamma, values + norm.gamma());
+      std::ranges::copy(biases, values + norm.beta());
+      std::ranges::copy(from.running_mean, values + norm.running_mean());
+      std::ranges::copy(from.running_var, values + norm.running_var());
+      continue;
+    }
     for (Index out = 0; out < layer.fan_out; ++out)
       values[layer.at(layer.fan_in, out)] = biases[static_cast<std::size_t>(out)];
   }
@@ -262,12 +303,12 @@ void CpuMlpStack::predict_proba(int model, MatrixView<const float> features,
   parallel_for(n_chunks, n_threads_, [&](Index item, int worker) {
     auto& workspace = workspaces[static_cast<std::size_t>(worker)];
     if (!workspace) {
-      workspace = std::make_unique<MlpWorkspace>(network_, std::min(chunk, features.rows));
-      workspace->use(network_, asked.job.spec.alpha, asked.job.scaling);
+      workspace = std::make_unique<MlpWorkspace>(network_, std::min(chunk, features.rows), false);
+      workspace->use(network_, asked.job, asked.class_weights);
     }
     const Index first = item * chunk;
     const Index n = std::min(chunk, features.rows - first);
-    kernels_.gather(network_, features, {nullptr, nullptr, first}, n, *workspace);
+    kernels_.gather(network_, features, {nullptr, nullptr, first}, n, Mixup{}, *workspace);
     kernels_.forward(network_, asked.parameters.data(), n, *workspace);
     for (Index i = 0; i < n; ++i) {
       const float* p = workspace->activations.back().data() + i * row_stride(outputs + 1);

@@ -58,19 +58,40 @@ struct MlpLayer {
   }
 };
 
+// Batch normalisation of a hidden layer: four rows of parameters, whose padding is zero and stays zero. The
+// layer's own bias then stays 0, because the units that feed it are 0.
+struct MlpNorm {
+  Index units = 0;
+  Index stride = 0;  // of a row
+  Index offset = 0;  // of the first value in the model's parameters
+
+  Index gamma() const { return offset; }
+  Index beta() const { return offset + stride; }
+  Index running_mean() const { return offset + 2 * stride; }
+  Index running_var() const { return offset + 3 * stride; }
+};
+
 struct MlpNetwork {
   Activation activation = Activation::relu;
   int n_classes = 0;
   std::vector<MlpLayer> layers;
-  Index n_values = 0;  // floats of a model's parameters, padding included
+  std::vector<MlpNorm> norms;  // of each hidden layer with batch_norm, else empty
+  Index n_values = 0;          // floats of a model's parameters, padding included
 
-  MlpNetwork(Index n_features, std::span<const int> hidden_layer_sizes, Activation activation_,
-             int n_classes_);
+  MlpNetwork(Index n_features, const MlpSpec& spec, int n_classes_);
+};
+
+// What a hidden layer keeps for the way back; empty where no option asks for it.
+struct MlpHidden {
+  AlignedFloats slopes;       // [capacity, units + 1]: the derivative, times the factors of dropout
+  AlignedFloats normalised;   // [capacity, units + 1]
+  AlignedFloats inverse_std;  // [units]
 };
 
 // What one worker needs to train or ask one model at a time.
 struct MlpWorkspace {
-  MlpWorkspace(const MlpNetwork& network, Index capacity);
+  // has_slopes: for training with gelu or dropout.
+  MlpWorkspace(const MlpNetwork& network, Index capacity, bool has_slopes);
 
   Index capacity;                          // rows at most
   std::vector<AlignedFloats> activations;  // [n_layers + 1] of [capacity, units + 1]; the last: outputs
@@ -78,29 +99,48 @@ struct MlpWorkspace {
   AlignedFloats row_terms[2];              // [capacity]: what the rows' losses are made of
   AlignedFloats delta[2];                  // [capacity, widest hidden layer]
   AlignedFloats transposed;                // W^T [fan_out, fan_in] of one layer
-  std::vector<AlignedFloats> decay;        // [n_layers] of [cols]: alpha, and 0 for biases
-  AlignedFloats no_decay;                  // zeros
-  AlignedFloats mean, inverse_scale;       // [n_features] of the model's scaling
-  std::vector<std::uint32_t> permuted;     // [domain of the row order]
-  std::vector<std::uint32_t> order;        // [rows of the largest job]
+  std::vector<MlpHidden> hidden;           // [n_hidden]
+  AlignedFloats factors;                   // [widest hidden layer] of dropout, of one row
+  AlignedFloats norm_gradient;             // [2, widest hidden layer]: of gamma and beta
+  bool soft_targets = false;               // targets instead of labels
+  std::vector<RowTarget> targets;          // [capacity]
+  AlignedFloats smoothed;                  // [n_classes] smoothed_share() of each class
+  float smoothed_sum = 0;
+  AlignedFloats target_row, logit_row;  // [n_classes] of one row
+  std::vector<AlignedFloats> decay;     // [n_layers] of [cols]: 0 for biases, else alpha, or 1 with adamw
+  AlignedFloats no_decay;               // zeros
+  AlignedFloats mean, inverse_scale;    // [n_features] of the model's scaling
+  std::vector<std::uint32_t> permuted;  // [domain of the row order]
+  std::vector<std::uint32_t> order;     // [rows of the largest job]
 
-  // Makes ready for a model; reserve_order for training it on n_rows rows.
-  void use(const MlpNetwork& network, double alpha, const FeatureScaling* scaling);
+  // Makes ready for a model, with class_weights [n_classes] or empty; reserve_order for training it on n_rows
+  // rows.
+  void use(const MlpNetwork& network, const MlpJob& job, std::span<const float> class_weights);
   void reserve_order(int n_rows);
 };
 
-// One step of the optimiser: learning_rate as step_rates() gives it.
+// One step of the optimiser: the first three as step_rates() gives them.
 struct OptimiserStep {
   Solver solver = Solver::adam;
   bool nesterovs_momentum = true;
   float learning_rate = 0;
+  float epsilon = 0;
+  float weight_decay = 0;
   float momentum = 0;
   float beta_1 = 0;
   float beta_2 = 0;
   float one_minus_beta_1 = 0;  // rounded from double
   float one_minus_beta_2 = 0;
-  float epsilon = 0;
-  float inverse_n_rows = 0;  // of the minibatch
+  float inverse_weight = 0;  // 1 / sum of the weights of the minibatch's rows
+};
+
+// Dropout in one step.
+struct StepOptions {
+  std::uint32_t dropout_threshold = 0;  // 0: none
+  float dropout_scale = 1;
+  std::int64_t random_state = 0;
+  int epoch = 0;
+  Index first = 0;  // position of the minibatch's first row
 };
 
 // Parameters [network.n_values] and the optimiser's two moments of the same layout: adam's, or the velocity
@@ -128,17 +168,18 @@ struct MlpKernels {
   // workspace.order = the permutation's rows, for positions 0 .. n_rows - 1.
   void (*order_rows)(const EpochPermutation& permutation, int n_rows, MlpWorkspace& workspace);
 
-  // Input row i = the standardised features of row choice[i], for i in [0, n_rows).
+  // Input row i = the standardised features of row choice[i], for i in [0, n_rows), mixed with its partner's.
   void (*gather)(const MlpNetwork& network, MatrixView<const float> features, const RowChoice& choice,
-                 Index n_rows, MlpWorkspace& workspace);
+                 Index n_rows, const Mixup& mixup, MlpWorkspace& workspace);
 
-  // Forward, backward and one step over the n_rows gathered rows and workspace.labels. Gives the sum of the
-  // rows' losses, plus alpha / 2 times the sum of squared weights before the step.
+  // Forward, backward and one step over the n_rows gathered rows and workspace.labels, or .targets. Gives the
+  // sum of the rows' losses, plus alpha / 2 times the sum of squared weights before the step, but for adamw.
   double (*train_step)(const MlpNetwork& network, const MlpBuffers& buffers, const OptimiserStep& step,
-                       Index n_rows, MlpWorkspace& workspace);
+                       const StepOptions& options, Index n_rows, MlpWorkspace& workspace);
 
-  // The gathered rows' outputs: probabilities [n_rows, n_outputs], as the last of workspace.activations.
-  void (*forward)(const MlpNetwork& network, const float* parameters, Index n_rows, MlpWorkspace& workspace);
+  // The gathered rows' outputs: probabilities [n_rows, n_outputs], as the last of workspace.activations. The
+  // parameters are left as they are.
+  void (*forward)(const MlpNetwork& network, float* parameters, Index n_rows, MlpWorkspace& workspace);
 
   // n is a multiple of 16.
   bool (*all_finite)(const float* values, Index n);
@@ -147,6 +188,8 @@ struct MlpKernels {
   void (*exp)(const float* x, float* y, Index n);
   void (*logistic)(const float* x, float* y, Index n);
   void (*tanh)(const float* x, float* y, Index n);
+  void (*gelu)(const float* x, float* y, Index n);
+  void (*gelu_slope)(const float* x, float* y, Index n);
 };
 
 // Those of the best instruction set that choose_simd() or use_simd() left.

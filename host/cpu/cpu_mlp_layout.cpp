@@ -14,9 +14,8 @@ AlignedFloats::AlignedFloats(Index size)
   std::fill_n(data_.get(), size, 0.0f);
 }
 
-MlpNetwork::MlpNetwork(Index n_features, std::span<const int> hidden_layer_sizes, Activation activation_,
-                       int n_classes_)
-    : activation(activation_), n_classes(n_classes_) {
+MlpNetwork::MlpNetwork(Index n_features, const MlpSpec& spec, int n_classes_)
+    : activation(spec.activation), n_classes(n_classes_) {
   Index fan_in = n_features;
   const auto add = [&](Index fan_out) {
     MlpLayer layer;
@@ -33,48 +32,76 @@ MlpNetwork::MlpNetwork(Index n_features, std::span<const int> hidden_layer_sizes
     layers.push_back(layer);
     fan_in = fan_out;
   };
-  for (int units : hidden_layer_sizes) add(units);
+  for (int units : spec.hidden_layer_sizes) add(units);
   add(n_outputs(n_classes));
+  if (!spec.batch_norm) return;
+  for (int units : spec.hidden_layer_sizes) {
+    norms.push_back({units, padded_columns(units), n_values});
+    n_values += 4 * padded_columns(units);
+  }
 }
 
-MlpWorkspace::MlpWorkspace(const MlpNetwork& network, Index capacity_)
-    : capacity(capacity_), labels(static_cast<std::size_t>(capacity_)) {
+MlpWorkspace::MlpWorkspace(const MlpNetwork& network, Index capacity_, bool has_slopes)
+    : capacity(capacity_),
+      labels(static_cast<std::size_t>(capacity_)),
+      targets(static_cast<std::size_t>(capacity_)) {
   Index widest = 0, largest = 0, longest = 0;
-  const auto add_activations = [&](Index units) {
+  const auto add_activations = [&](Index units, float last) {
     activations.emplace_back(capacity * row_stride(units + 1));
     for (Index row = 0; row < capacity; ++row)
-      activations.back().data()[row * row_stride(units + 1) + units] = 1;
+      activations.back().data()[row * row_stride(units + 1) + units] = last;
   };
-  add_activations(network.layers[0].fan_in);
+  add_activations(network.layers[0].fan_in, network.norms.empty() ? 1.0f : 0.0f);
   for (std::size_t l = 0; l < network.layers.size(); ++l) {
     const MlpLayer& layer = network.layers[l];
-    add_activations(layer.fan_out);
+    const Index stride = row_stride(layer.fan_out + 1);
+    add_activations(layer.fan_out, 0.0f);
     decay.emplace_back(layer.stride);
-    longest = std::max(longest, layer.stride);
-    if (l == 0) continue;
-    widest = std::max(widest, row_stride(layer.fan_in + 1));
-    if (!layer.transposed)
+    longest = std::max({longest, layer.stride, stride});
+    if (l + 1 < network.layers.size()) {
+      widest = std::max(widest, stride);
+      MlpHidden& each = hidden.emplace_back();
+      if (has_slopes) each.slopes = AlignedFloats(capacity * stride);
+      if (!network.norms.empty()) {
+        each.normalised = AlignedFloats(capacity * stride);
+        each.inverse_std = AlignedFloats(stride);
+      }
+    }
+    if (l > 0 && !layer.transposed)
       largest = std::max(largest, (layer.fan_out + 3) / 4 * 4 * row_stride(layer.fan_in + 1));
   }
   for (auto& each : row_terms) each = AlignedFloats(padded_columns(capacity));
   for (auto& each : delta) each = AlignedFloats(capacity * widest);
   transposed = AlignedFloats(largest);
+  factors = AlignedFloats(widest);
+  norm_gradient = AlignedFloats(2 * widest);
+  for (auto* each : {&smoothed, &target_row, &logit_row})
+    *each = AlignedFloats(padded_columns(network.n_classes));
   no_decay = AlignedFloats(longest);
   mean = AlignedFloats(padded_columns(network.layers[0].fan_in));
   inverse_scale = AlignedFloats(padded_columns(network.layers[0].fan_in));
 }
 
-void MlpWorkspace::use(const MlpNetwork& network, double alpha, const FeatureScaling* scaling) {
+void MlpWorkspace::use(const MlpNetwork& network, const MlpJob& job, std::span<const float> class_weights) {
+  const MlpSpec& spec = job.spec;
+  const float of_weights = spec.solver == Solver::adamw ? 1.0f : static_cast<float>(spec.alpha);
   for (std::size_t l = 0; l < network.layers.size(); ++l) {
     const MlpLayer& layer = network.layers[l];
     // As it is, the bias is a row of its own, which takes no_decay; transposed, it is the last column.
     const Index n_decaying = layer.transposed ? layer.fan_in : layer.fan_out;
-    std::fill_n(decay[l].data(), n_decaying, static_cast<float>(alpha));
+    std::fill_n(decay[l].data(), n_decaying, of_weights);
   }
   for (Index k = 0; k < network.layers[0].fan_in; ++k) {
     const auto at = static_cast<std::size_t>(k);
-    mean.data()[k] = scaling != nullptr ? scaling->mean[at] : 0.0f;
-    inverse_scale.data()[k] = scaling != nullptr ? 1.0f / scaling->scale[at] : 1.0f;
+    mean.data()[k] = job.scaling != nullptr ? job.scaling->mean[at] : 0.0f;
+    inverse_scale.data()[k] = job.scaling != nullptr ? 1.0f / job.scaling->scale[at] : 1.0f;
+  }
+  soft_targets = spec.label_smoothing != 0 || spec.mixup != 0 || !class_weights.empty();
+  smoothed_sum = 0;
+  for (int c = 0; c < network.n_classes; ++c) {
+    const float weight = class_weights.empty() ? 1.0f : class_weights[static_cast<std::size_t>(c)];
+    smoothed.data()[c] = smoothed_share(static_cast<float>(spec.label_smoothing), network.n_classes, weight);
+    smoothed_sum += smoothed.data()[c];
   }
 }
 

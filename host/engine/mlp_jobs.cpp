@@ -44,6 +44,34 @@ void check_trainable(const MlpJob& job) {
     fail("batch_norm with minibatches of {} row: a variance needs two at least", batch_size);
 }
 
+void check_parameters(const MlpParameters& parameters, Index n_features, const MlpSpec& spec, int n_classes) {
+  const auto& [all_weights, all_biases, batch_norms] = parameters;
+  const std::size_t n_hidden = spec.hidden_layer_sizes.size();
+  if (all_weights.size() != n_hidden + 1 || all_biases.size() != n_hidden + 1)
+    fail("{} weight matrices and {} bias vectors for {} hidden layers", all_weights.size(), all_biases.size(),
+         n_hidden);
+  if (batch_norms.size() != (spec.batch_norm ? n_hidden : 0))
+    fail("{} batch normalisations for {} hidden layers {} batch_norm", batch_norms.size(), n_hidden,
+         spec.batch_norm ? "with" : "without");
+  Index fan_in = n_features;
+  for (std::size_t l = 0; l <= n_hidden; ++l) {
+    const Index fan_out = l < n_hidden ? spec.hidden_layer_sizes[l] : n_outputs(n_classes);
+    const Matrix<float>& weights = all_weights[l];
+    const std::vector<float>& biases = all_biases[l];
+    if (weights.rows != fan_in || weights.cols != fan_out || static_cast<Index>(biases.size()) != fan_out)
+      fail("layer {}: weights [{}, {}] and {} biases, where [{}, {}] is expected", l, weights.rows,
+           weights.cols, biases.size(), fan_in, fan_out);
+    fan_in = fan_out;
+  }
+  for (std::size_t l = 0; l < batch_norms.size(); ++l) {
+    const auto& [gamma, running_mean, running_var] = batch_norms[l];
+    const std::size_t units = all_biases[l].size();
+    for (std::size_t size : {gamma.size(), running_mean.size(), running_var.size()})
+      if (size != units)
+        fail("layer {}: batch normalisation of {} units, where {} are expected", l, size, units);
+  }
+}
+
 std::vector<float> class_weights(const TrainingSet& training_set, const MlpJob& job) {
   if (job.spec.class_weight == ClassWeight::none) return {};
   std::vector<int> counts(static_cast<std::size_t>(training_set.n_classes));

@@ -16,6 +16,9 @@ void check_jobs(const TrainingSet& training_set, std::span<const MlpJob> jobs);
 // rows in a minibatch at least.
 void check_trainable(const MlpJob& job);
 
+// Throws unless the parameters have the shapes of the specification's network.
+void check_parameters(const MlpParameters& parameters, Index n_features, const MlpSpec& spec, int n_classes);
+
 // [n_classes] weights of the classes in the loss; empty where all are 1. `balanced` is scikit-learn's
 // n_rows / (classes that occur * rows of the class), over the job's rows; 0 for a class without any.
 std::vector<float> class_weights(const TrainingSet& training_set, const MlpJob& job);

@@ -1,0 +1,323 @@
+// The options of training that scikit-learn has not got, and class weights: gradients, stacks, and the engine
+// against the double-precision reference.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "host/core/error.hpp"
+#include "host/cpu/cpu_mlp.hpp"
+#include "host/cpu/simd.hpp"
+#include "host/engine/mlp.hpp"
+#include "support/allocations.hpp"
+#include "support/mlp_problem.hpp"
+#include "support/reference_mlp.hpp"
+
+using namespace melgrad;
+using namespace melgrad::testing;
+
+namespace {
+
+constexpr std::array activations = {Activation::identity, Activation::logistic, Activation::tanh,
+                                    Activation::relu, Activation::gelu};
+
+class WithSimd {
+ public:
+  explicit WithSimd(const std::string& name) { use_simd(name); }
+  ~WithSimd() { choose_simd(); }
+};
+
+MlpSpec with_every_option(MlpSpec spec) {
+  spec.dropout = 0.3;
+  spec.batch_norm = true;
+  spec.label_smoothing = 0.1;
+  spec.mixup = 0.4;
+  spec.class_weight = ClassWeight::balanced;
+  return spec;
+}
+
+// The specification as it is, with each option alone, and with all of them.
+std::vector<MlpSpec> with_options(const MlpSpec& plain) {
+  std::vector<MlpSpec> specs(7, plain);
+  specs[1].dropout = 0.3;
+  specs[2].batch_norm = true;
+  specs[3].label_smoothing = 0.1;
+  specs[4].mixup = 0.4;
+  specs[5].class_weight = ClassWeight::balanced;
+  specs[6] = with_every_option(plain);
+  return specs;
+}
+
+std::unique_ptr<MlpStack> make_stack(const MlpProblem& problem, const std::vector<MlpSpec>& specs,
+                                     int n_threads = 1) {
+  std::vector<MlpJob> jobs;
+  for (const MlpSpec& spec : specs) jobs.push_back(problem.job(spec));
+  return make_cpu_mlp_stack(problem.training_set(), jobs, n_threads);
+}
+
+// Every parameter that is trained: weights, biases and gammas.
+std::vector<double*> trained_values(ReferenceParameters& parameters) {
+  std::vector<double*> values;
+  const auto add = [&](std::vector<double>& from) {
+    for (double& value : from) values.push_back(&value);
+  };
+  for (auto& each : parameters.weights) add(each.values);
+  for (auto& each : parameters.biases) add(each);
+  for (auto& each : parameters.batch_norms) add(each.gamma);
+  return values;
+}
+
+// The first minibatch of training, as the model with this job takes it.
+Minibatch first_minibatch(const MlpJob& job) {
+  const auto n_rows = static_cast<int>(job.rows.size());
+  const EpochPermutation order(job.spec.random_state, 0, n_rows);
+  Minibatch batch;
+  for (int i = 0; i < resolve_batch_size(job.spec.batch_size, n_rows); ++i)
+    batch.rows.push_back(job.rows[order(static_cast<std::uint32_t>(i))]);
+  return batch;
+}
+
+// What one step of sgd by a rate of 1000 takes off each parameter, over 1000. Adding to the old value costs
+// 1e-7 of it, and here no more than 1e-9.
+ReferenceParameters gradient_of_engine(const MlpProblem& problem, MlpSpec spec) {
+  spec.solver = Solver::sgd;
+  spec.momentum = 0;
+  spec.learning_rate_init = 1000;
+  const auto stack = make_stack(problem, {spec});
+  ReferenceParameters before = to_reference(stack->parameters(0));
+  stack->train(1);
+  ReferenceParameters after = to_reference(stack->parameters(0));
+  const std::vector<double*> old_values = trained_values(before);
+  const std::vector<double*> new_values = trained_values(after);
+  for (std::size_t i = 0; i < new_values.size(); ++i)
+    *new_values[i] = (*old_values[i] - *new_values[i]) / 1000;
+  return after;
+}
+
+}  // namespace
+
+TEST_SUITE("mlp_options") {
+  TEST_CASE("gradients equal central differences of the loss for every layer, activation and loss option") {
+    for (Activation activation : activations) {
+      for (int n_classes : {2, 4}) {
+        const MlpProblem problem(13, 6, n_classes);
+        for (const MlpSpec& spec :
+             with_options({.hidden_layer_sizes = {5, 4}, .activation = activation, .alpha = 0.1})) {
+          CAPTURE(to_json_fields(spec).dump());
+          CAPTURE(n_classes);
+          const MlpJob job = problem.job(spec);
+          const Minibatch batch = first_minibatch(job);
+          ReferenceMlp model(problem.training_set(), job);
+          ReferenceParameters gradient;
+          model.loss(batch, &gradient);
+          ReferenceParameters from_engine = gradient_of_engine(problem, spec);
+          const std::vector<double*> parameters = trained_values(model.parameters());
+          const std::vector<double*> expected = trained_values(gradient);
+          const std::vector<double*> actual = trained_values(from_engine);
+          double worst_reference = 0, worst_engine = 0;
+          for (std::size_t i = 0; i < parameters.size(); ++i) {
+            const double h = 1e-6, there = *parameters[i];
+            *parameters[i] = there + h;
+            const double above = model.loss(batch, nullptr);
+            *parameters[i] = there - h;
+            const double below = model.loss(batch, nullptr);
+            *parameters[i] = there;
+            const double difference = (above - below) / (2 * h);
+            worst_reference = std::max(worst_reference, std::abs(difference - *expected[i]));
+            worst_engine = std::max(worst_engine, std::abs(difference - *actual[i]));
+          }
+          // A difference of losses near 1 over 2e-6 has an error of about 1e-10, curvature of h^2 more.
+          CHECK(worst_reference < 2e-8);
+          CHECK(worst_engine < 2e-6);  // float32 sums of terms near 1
+        }
+      }
+    }
+  }
+
+  TEST_CASE("training equals the double-precision reference for every option, shape, solver and SIMD") {
+    struct Case {
+      int n_rows, n_features, n_classes;
+      std::vector<int> hidden_layer_sizes;
+      int batch_size;
+    };
+    const std::vector<Case> cases = {{50, 20, 8, {37}, 20},       {29, 16, 4, {15, 17}, 28},
+                                     {64, 48, 2, {8}, 64},        {40, 31, 20, {10, 10, 10}, 13},
+                                     {24, 31, 40, {64, 300}, 12}, {25, 9, 5, {}, 10}};
+    for (const std::string& simd : available_simd()) {
+      const WithSimd with(simd);
+      int turn = 0;
+      for (const Case& each : cases) {
+        const MlpProblem problem(each.n_rows, each.n_features, each.n_classes);
+        for (Solver solver : {Solver::sgd, Solver::adam, Solver::adamw}) {
+          for (const MlpSpec& spec : with_options({.hidden_layer_sizes = each.hidden_layer_sizes,
+                                     .activation = activations[static_cast<std::size_t>(turn++) % 5],
+                                     .solver = solver,
+                                     .alpha = 0.01,
+                                     .batch_size = each.batch_size,
+                                     .learning_rate = LearningRate::cosine,
+                                     .learning_rate_init = 1e-3,
+                                     .max_iter = 4,
+                                     .random_state = 7 + turn,
+                                     .epsilon = 1e-4})) {
+            CAPTURE(simd);
+            CAPTURE(problem.n_features());
+            CAPTURE(to_json_fields(spec).dump());
+            const auto stack = make_stack(problem, {spec});
+            ReferenceMlp reference(problem.training_set(), problem.job(spec));
+            CHECK(relative_difference(stack->parameters(0), reference.parameters()) == 0);
+            stack->train(3);
+            reference.train(3);
+            // Rounding of 1e-7 a step over up to 12 steps; see mlp_test.cpp for epsilon.
+            CHECK(relative_difference(stack->parameters(0), reference.parameters()) < 1e-5);
+            for (std::size_t i = 0; i < 3; ++i)
+              CHECK(stack->progress(0).loss_curve[i] ==
+                    doctest::Approx(reference.progress().loss_curve[i]).epsilon(1e-5));
+            Matrix<float> probabilities(each.n_rows, each.n_classes);
+            stack->predict_proba(0, problem.view(), probabilities.view());
+            const Matrix<double> expected = reference.predict_proba(problem.view());
+            double worst = 0;
+            for (std::size_t i = 0; i < expected.values.size(); ++i)
+              worst = std::max(worst,
+                               std::abs(static_cast<double>(probabilities.values[i]) - expected.values[i]));
+            CHECK(worst < 2e-5);
+          }
+        }
+      }
+    }
+  }
+
+  TEST_CASE("with every option, a model's bits do not depend on its stack, the threads, or the calls") {
+    const MlpProblem problem(61, 21, 5);
+    std::vector<MlpSpec> specs;
+    for (int i = 0; i < 7; ++i) {
+      MlpSpec spec = with_every_option({.hidden_layer_sizes = {19, 11},
+                                        .activation = Activation::gelu,
+                                        .solver = static_cast<Solver>(i % 3),
+                                        .alpha = 0.001 * i,
+                                        .batch_size = 10 + i,
+                                        .max_iter = 5 + i,
+                                        .random_state = i});
+      spec.dropout = 0.1 * (i % 4);
+      spec.mixup = 0.3 * (i % 2);
+      specs.push_back(spec);
+    }
+    for (const int n_threads : {1, 2, 5}) {
+      const auto together = make_stack(problem, specs, n_threads);
+      for (int epochs : {1, 2, 100}) together->train(epochs);
+      for (int i = 0; i < 7; ++i) {
+        const auto alone = make_stack(problem, {specs[static_cast<std::size_t>(i)]});
+        alone->train(100);
+        CHECK(alone->progress(0).n_iter == 5 + i);
+        CHECK(together->parameters(i) == alone->parameters(0));
+        CHECK(together->progress(i) == alone->progress(0));
+      }
+    }
+  }
+
+  TEST_CASE("with every option, a model that meets NaN stops alone and the others are untouched") {
+    for (const std::string& simd : available_simd()) {
+      const WithSimd with(simd);
+      for (Activation activation : activations) {
+        for (int n_classes : {2, 4}) {
+          MlpProblem problem(30, 9, n_classes);
+          for (const float poison : {NAN, INFINITY}) {
+            problem.features(29, 4) = poison;
+            const std::vector<int> clean(problem.rows.begin(), problem.rows.end() - 1);
+            const MlpSpec spec =
+                with_every_option({.hidden_layer_sizes = {6, 5}, .activation = activation, .batch_size = 7});
+            MlpJob good = problem.job(spec);
+            good.rows = clean;
+            const MlpJob bad = problem.job(spec);
+            const auto stack = make_cpu_mlp_stack(problem.training_set(), std::vector{good, bad, good}, 1);
+            stack->train(3);
+            const auto alone = make_cpu_mlp_stack(problem.training_set(), std::vector{good}, 1);
+            alone->train(3);
+            CAPTURE(simd);
+            CAPTURE(to_name(activation));
+            CAPTURE(poison);
+            CHECK(stack->progress(1).stop_reason == StopReason::not_finite);
+            CHECK(stack->progress(1).n_iter == 1);
+            for (int model : {0, 2}) {
+              CHECK(stack->progress(model) == alone->progress(0));
+              CHECK(stack->parameters(model) == alone->parameters(0));
+            }
+          }
+        }
+      }
+    }
+  }
+
+  TEST_CASE("with every option, an epoch allocates nothing") {
+    const MlpProblem problem(57, 21, 5);
+    const auto stack = make_stack(
+        problem, {with_every_option(
+                     {.hidden_layer_sizes = {19, 40}, .activation = Activation::gelu, .batch_size = 10})});
+    stack->train(1);
+    const auto allocations_of = [&](int n_epochs) {
+      const std::size_t before = n_allocations();
+      stack->train(n_epochs);
+      return n_allocations() - before;
+    };
+    CHECK(allocations_of(2) == allocations_of(40));
+    CHECK(stack->progress(0).n_iter == 43);
+  }
+
+  TEST_CASE("a minibatch of one row is left out of an epoch with batch_norm") {
+    const MlpProblem problem(41, 6, 3);
+    MlpSpec spec{.hidden_layer_sizes = {5}, .batch_size = 10, .batch_norm = true};
+    const auto stack = make_stack(problem, {spec});
+    ReferenceMlp reference(problem.training_set(), problem.job(spec));
+    stack->train(3);
+    reference.train(3);
+    CHECK(relative_difference(stack->parameters(0), reference.parameters()) < 1e-5);
+    CHECK(reference.state().n_steps == 12);
+    spec.batch_size = 1;
+    CHECK_THROWS_WITH_AS(make_stack(problem, {spec})->train(1),
+                         "batch_norm with minibatches of 1 row: a variance needs two at least", Error);
+  }
+
+  TEST_CASE("early stopping keeps the running moments of the best epoch too") {
+    MlpProblem problem(90, 5, 3);
+    problem.validation_rows.assign(problem.rows.end() - 30, problem.rows.end());
+    problem.rows.resize(60);
+    const MlpSpec spec{.hidden_layer_sizes = {12},
+                       .batch_size = 16,
+                       .learning_rate_init = 0.02,
+                       .early_stopping = true,
+                       .n_iter_no_change = 5,
+                       .batch_norm = true};
+    const auto stack = make_stack(problem, {spec});
+    stack->train(1000);
+    const MlpProgress& progress = stack->progress(0);
+    CHECK(progress.stop_reason == StopReason::no_improvement);
+    Matrix<float> probabilities(90, 3);
+    stack->predict_proba(0, problem.view(), probabilities.view());
+    int n_correct = 0;
+    for (int row : problem.validation_rows) {
+      const auto p = probabilities.row(row);
+      n_correct += std::ranges::max_element(p) - p.begin() == problem.labels[static_cast<std::size_t>(row)];
+    }
+    CHECK(n_correct / 30.0 == *std::ranges::max_element(progress.validation_scores));
+  }
+
+  TEST_CASE("parameters go in and come out as they were, and others are refused") {
+    const MlpProblem problem(20, 4, 3);
+    const MlpSpec spec{.hidden_layer_sizes = {5, 7}, .batch_norm = true};
+    const auto stack = make_stack(problem, {spec, spec});
+    stack->train(3);
+    stack->set_parameters(1, stack->parameters(0));
+    CHECK(stack->parameters(1) == stack->parameters(0));
+    MlpParameters parameters = stack->parameters(0);
+    parameters.batch_norms[1].running_var.pop_back();
+    CHECK_THROWS_WITH_AS(stack->set_parameters(0, parameters),
+                         "layer 1: batch normalisation of 6 units, where 7 are expected", Error);
+    parameters.batch_norms.clear();
+    CHECK_THROWS_WITH_AS(stack->set_parameters(0, parameters),
+                         "0 batch normalisations for 2 hidden layers with batch_norm", Error);
+    CHECK_THROWS_WITH_AS(make_stack(problem, {spec, {.hidden_layer_sizes = {5, 7}}}),
+                         "a stack of models of different architectures", Error);
+  }
+}
