@@ -1,6 +1,7 @@
 #include "host/cpu/cpu_mlp.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <vector>
 

@@ -8,6 +8,7 @@
 #define MELGRAD_HOST_CPU_FEATURE_STAGES_INL_HPP_
 #endif
 
+#include <algorithm>
 #include <limits>
 
 #include "host/cpu/feature_tables.hpp"

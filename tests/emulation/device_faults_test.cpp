@@ -1,6 +1,8 @@
 // Faults of kernels, planted one by one. The tables are the list of what is caught and by which of the
 // programs.
 
+#include <functional>
+
 #include "kernels/launch.cuh"
 //
 #include "kernels/cuda_handles.hpp"

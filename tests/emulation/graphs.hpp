@@ -2,6 +2,7 @@
 // Events, and graphs: work that is captured from streams and replayed.
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>

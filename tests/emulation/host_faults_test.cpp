@@ -1,5 +1,10 @@
 // Faults of host code, planted one by one, under a driver that runs work as late as it may.
 
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <functional>
+
 #include "kernels/launch.cuh"
 //
 #include "kernels/cuda_handles.hpp"

@@ -1,5 +1,6 @@
 // Streams, events, graphs and kernels of the emulated runtime.
 
+#include <algorithm>
 #include <chrono>
 
 #include "runtime_calls.hpp"

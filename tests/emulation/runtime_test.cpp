@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 
 #include <bit>
+#include <cmath>
 #include <numeric>
 
 namespace melgrad::emulated {

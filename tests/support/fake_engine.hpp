@@ -3,6 +3,7 @@
 // is given, and fails where it is told to.
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>

@@ -1,6 +1,7 @@
 #include "support/golden_features.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "support/golden_file.hpp"
 
