@@ -81,6 +81,15 @@ constexpr unsigned ceil_div(long long n, long long size) {
   return static_cast<unsigned>((n + size - 1) / size);
 }
 
+// Asks for the 128 bytes around `address` in device memory, of any allocation, to be brought near.
+#if defined(__CUDACC__)
+__device__ __forceinline__ void prefetch_to_l2(const void* address) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(address));
+}
+#else
+inline void prefetch_to_l2(const void*) {}
+#endif
+
 // Runs kernel(args...) on a stream. Nothing runs if the grid is empty in any dimension, as that of an empty
 // batch.
 template <class... Params>
