@@ -55,6 +55,7 @@ class VendorSpectra {
             rows_.data()} {
     // Frames that no chunk has been put to are transformed, too.
     check(cudaMemset(frames_.data(), 0, at(frames_.size()) * sizeof(float)), "frames");
+    check(cudaDeviceSynchronize(), "frames");  // cudaMemset need not be done when it returns
   }
 
   // Calls use(spectrum, first_chunk, n_chunks) with the spectra of all chunks of a part in turn.
@@ -125,7 +126,7 @@ class CudaFeatureExtractor final : public FeatureExtractor {
     if (is_fused_) {
       prepare_feature_kernels(plan.spec.stft.n_fft);
     } else {
-      const std::size_t for_spectra = std::min(bytes / 4, std::size_t{256} << 20);
+      const std::size_t for_spectra = std::min(bytes / 4, std::size_t{64} << 20);
       spectra_.emplace(plan_, tables_.window(), for_spectra);
       bytes -= for_spectra;
     }
