@@ -2,9 +2,11 @@
 // What the emulator says when a kernel or its host code does something that a GPU would not forgive.
 
 #include <source_location>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace melgrad::emulation {
 
@@ -23,6 +25,8 @@ std::string describe(const Site& site);
 // "transpose.cu:31" and the like for a code address, by addr2line; "0x4005d0" where that is not installed.
 // Frames inlined from the emulator's own headers are skipped.
 std::string code_line(const void* address);
+// The same for many: addr2line is started once.
+std::vector<std::string> code_lines(std::span<const void* const> addresses);
 
 // "transpose<float>" for the address of a kernel: no namespace, no parameters.
 std::string function_name(const void* address);

@@ -129,11 +129,15 @@ std::vector<KernelTrace> Tracer::kernels() const {
     trace.max_shared_bytes = kernel.max_shared_bytes;
     trace.unique_sectors_read = kernel.unique_sectors_read;
     trace.unique_sectors_written = kernel.unique_sectors_written;
+    std::vector<const void*> codes;
+    for (const auto& [place, site] : kernel.places) codes.push_back(place.code);
+    const std::vector<std::string> lines = code_lines(codes);
+    auto line = lines.begin();
     for (const auto& [place, site] : kernel.places) {
       Traffic* const sums[2][3] = {{&trace.global_read, &trace.global_write, &trace.global_atomic},
                                    {&trace.shared_read, &trace.shared_write, &trace.shared_atomic}};
       *sums[place.is_shared][static_cast<int>(place.kind)] += site.traffic;
-      trace.sites.push_back({code_line(place.code), place.is_shared, place.kind, place.size, site.traffic});
+      trace.sites.push_back({*line++, place.is_shared, place.kind, place.size, site.traffic});
     }
     const auto cost = [](const SiteTrace& s) {
       return s.is_shared ? s.traffic.wavefronts : s.traffic.sectors;
