@@ -33,7 +33,10 @@ set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 set(CMAKE_CUDA_EXTENSIONS OFF)
 set(MELGRAD_HAS_CUDA TRUE)
 
-option(MELGRAD_PTXAS_REPORT "Show registers, spills and shared memory of every kernel while it is compiled" ON)
+option(MELGRAD_PTXAS_REPORT "Keep what ptxas says of each kernel's registers, spills and shared memory" ON)
+if(MELGRAD_PTXAS_REPORT)
+  list(PREPEND CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_CURRENT_LIST_DIR}/keep_ptxas_report)
+endif()
 add_library(melgrad_cuda_flags INTERFACE)
 # -lineinfo: profilers show source lines. fmt 9 takes nvcc for a compiler without constexpr. Kernels call constexpr
 # functions of host/. nvcc hands types of members on with parentheses that GCC warns of.

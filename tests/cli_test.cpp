@@ -476,16 +476,28 @@ TEST_SUITE("cli") {
       return;
     }
     const TemporaryFolder folder;
-    write_recordings(folder / "data");
-    const std::vector<std::string> extract = {"extract", folder / "data", "--pattern", pattern,
-                                              "-o",      folder / "f.h5"};
-    const ProgramRun cuda = run_melgrad(extract + std::vector<std::string>{"--device", "cuda"});
-    CHECK(cuda.status == 1);
-    CHECK_MESSAGE(cuda.err.find(why_not) != std::string::npos, cuda.err);
-    CHECK(!fs::exists(folder / "f.h5"));
-    const ProgramRun automatic = run_melgrad(extract);
-    CHECK(automatic.status == 0);
-    CHECK_MESSAGE(automatic.err.find("cpu, because " + why_not) != std::string::npos, automatic.err);
+    extract_and_train(folder);
+    const std::string data = folder / "data", out = folder / "out";
+    const std::vector<std::vector<std::string>> commands = {
+        std::vector<std::string>{"run", data, "--pattern", pattern, "--out", out, "--quick"} + small_network,
+        {"extract", data, "--pattern", pattern, "-o", out},
+        std::vector<std::string>{"train", folder / "f.h5", "-o", out, "--no-evaluation"} + small_network,
+        {"evaluate", folder / "m.h5", folder / "f.h5"},
+        {"predict", folder / "m.h5", data},
+        {"bench", data, "--pattern", pattern, "--repeats", "1", "--clips", "2", "--epochs", "1", "--threads",
+         "1"}};
+    for (const auto& command : commands) {
+      CAPTURE(command.front());
+      const ProgramRun cuda = run_melgrad(command + std::vector<std::string>{"--device", "cuda"});
+      CHECK(cuda.status == 1);
+      CHECK_MESSAGE(cuda.err.find("--device cuda: " + why_not) != std::string::npos, cuda.err);
+      CHECK(!fs::exists(out));
+      const ProgramRun automatic = run_melgrad(command);
+      CHECK_MESSAGE(automatic.status != 1, automatic.err);
+      CHECK_MESSAGE(automatic.err.find("device: cpu, because " + why_not) != std::string::npos,
+                    automatic.err);
+      fs::remove_all(out);
+    }
   }
 
   TEST_CASE("results that cannot be written to stdout are an error") {
