@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <string>
@@ -21,14 +22,48 @@ using test::write_bytes;
 
 namespace {
 
-Classifier make_classifier(int n_classes = 4) {
-  const MlpProblem problem(40, 9, n_classes);
+const MlpSpec plain_spec{.hidden_layer_sizes = {6, 5},
+                         .activation = Activation::tanh,
+                         .alpha = 0.1,
+                         .max_iter = 3,
+                         .random_state = 5};
+
+// No field has its default.
+MlpSpec spec_with_every_option() {
+  return {.hidden_layer_sizes = {6, 5},
+          .activation = Activation::gelu,
+          .solver = Solver::adamw,
+          .alpha = 0.1,
+          .batch_size = 12,
+          .learning_rate = LearningRate::cosine,
+          .learning_rate_init = 0.01,
+          .power_t = 0.4,
+          .max_iter = 30,
+          .shuffle = false,
+          .random_state = 5,
+          .tol = 1e-3,
+          .momentum = 0.8,
+          .nesterovs_momentum = false,
+          .early_stopping = true,
+          .validation_fraction = 0.25,
+          .beta_1 = 0.8,
+          .beta_2 = 0.99,
+          .epsilon = 1e-6,
+          .n_iter_no_change = 20,
+          .dropout = 0.2,
+          .batch_norm = true,
+          .label_smoothing = 0.1,
+          .mixup = 0.3,
+          .class_weight = ClassWeight::balanced};
+}
+
+Classifier make_classifier(int n_classes = 4, const MlpSpec& spec = plain_spec) {
+  MlpProblem problem(40, 9, n_classes);
+  if (spec.early_stopping) {
+    problem.validation_rows.assign(problem.rows.end() - 10, problem.rows.end());
+    problem.rows.resize(30);
+  }
   const auto engine = make_cpu_engine({.n_threads = 1});
-  const MlpSpec spec{.hidden_layer_sizes = {6, 5},
-                     .activation = Activation::tanh,
-                     .alpha = 0.1,
-                     .max_iter = 3,
-                     .random_state = 5};
   const MlpJob job = problem.job(spec);
   NoProgress quiet;
   Classifier classifier;
@@ -83,6 +118,28 @@ TEST_SUITE("model_file") {
     CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
   }
 
+  TEST_CASE("a classifier trained with every option on comes back as it was, and predicts the same bits") {
+    const TemporaryFolder folder;
+    for (int n_classes : {2, 4}) {
+      const Classifier classifier = make_classifier(n_classes, spec_with_every_option());
+      CHECK(classifier.parameters.batch_norms.size() == 2);
+      save_classifier(classifier, folder / "model.h5");
+      const Classifier loaded = load_classifier(folder / "model.h5");
+      CHECK(loaded == classifier);
+      const MlpProblem problem(33, 9, n_classes, 8);
+      const Matrix<float> probabilities = predict(loaded, problem);
+      CHECK(probabilities == predict(classifier, problem));
+      CHECK(std::ranges::all_of(probabilities.values, [](float p) { return p > 0 && p < 1; }));
+    }
+  }
+
+  TEST_CASE("every field of a specification has another value than its default in the test before") {
+    const Json defaults = to_json_fields(MlpSpec{});
+    const Json given = to_json_fields(spec_with_every_option());
+    for (const auto& field : defaults.items())
+      if (field.key() != "precision") CHECK_MESSAGE(given[field.key()] != field.value(), field.key());
+  }
+
   TEST_CASE("equal classifiers give equal bytes") {
     const TemporaryFolder folder;
     save_classifier(make_classifier(), folder / "a.h5");
@@ -130,8 +187,8 @@ TEST_SUITE("model_file") {
     CHECK(
         write("newer.h5", [](hdf5::Writer& writer) {
           writer.attribute("format", "melgrad model");
-          writer.attribute("format_version", std::int64_t{2});
-        }) == (folder / "newer.h5").string() + ": a model of format version 2; this program reads version 1");
+          writer.attribute("format_version", std::int64_t{3});
+        }) == (folder / "newer.h5").string() + ": a model of format version 3; this program reads version 2");
     write_bytes(folder / "text.h5", "hello");
     CHECK(load_error(folder / "text.h5").starts_with((folder / "text.h5").string()));
     CHECK(load_error(folder / "absent.h5").starts_with((folder / "absent.h5").string()));
@@ -152,7 +209,7 @@ TEST_SUITE("model_file") {
       return std::string();
     };
     CHECK(contains(refusal([](Classifier& c) { c.labels.pop_back(); }),
-                   "layer 2 has weights [5, 4] and 4 biases; its neighbours want [5, 3]"));
+                   "layer 2: weights [5, 4] and 4 biases, where [5, 3] is expected"));
     CHECK(contains(refusal([](Classifier& c) { c.labels.resize(1); }),
                    "1 labels: a classifier has two at least"));
     CHECK(contains(refusal([](Classifier& c) { c.scaling.mean.pop_back(); }),
@@ -162,7 +219,14 @@ TEST_SUITE("model_file") {
                    "3 weight matrices and 3 bias vectors for 1 hidden layers"));
     CHECK(contains(refusal([](Classifier& c) { c.parameters.weights[1].values[7] = NAN; }),
                    "weights/1[7] is nan"));
+    CHECK(contains(refusal([](Classifier& c) { c.spec.batch_norm = true; }),
+                   "0 batch normalisations for 2 hidden layers with batch_norm"));
     CHECK(load_classifier(folder / "model.h5") == good);
+    CHECK(contains(refusal([](Classifier& c) {
+                     c = make_classifier(4, spec_with_every_option());
+                     c.parameters.batch_norms[1].running_var[2] = -1;
+                   }),
+                   "batch_norms/1/running_var[2] is -1"));
   }
 
   TEST_CASE("a file that cannot be written says so and leaves nothing behind") {

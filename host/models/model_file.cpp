@@ -10,7 +10,7 @@
 #include "host/cache/atomic_file.hpp"
 #include "host/cache/hdf5.hpp"
 #include "host/core/error.hpp"
-#include "host/engine/training_rules.hpp"
+#include "host/engine/mlp_jobs.hpp"
 
 namespace melgrad {
 namespace {
@@ -57,6 +57,8 @@ std::string checksum(const Texts& texts, const Classifier& classifier) {
     sum.add(classifier.parameters.weights[l].values);
     sum.add(classifier.parameters.biases[l]);
   }
+  for (const BatchNorm& norm : classifier.parameters.batch_norms)
+    for (const auto* values : {&norm.gamma, &norm.running_mean, &norm.running_var}) sum.add(*values);
   sum.add(classifier.scaling.mean);
   sum.add(classifier.scaling.scale);
   for (const std::string& label : classifier.labels) sum.add(label);
@@ -68,27 +70,31 @@ void check_finite(std::span<const float> values, std::string_view what) {
   if (bad != values.end()) fail("{}[{}] is {}", what, bad - values.begin(), *bad);
 }
 
+std::string norm_name(std::size_t layer, const char* part) {
+  return fmt::format("batch_norms/{}/{}", layer, part);
+}
+
 // Throws if the parts do not fit together.
 void check_classifier(const Classifier& classifier) {
   const auto& [weights, biases, batch_norms] = classifier.parameters;
-  const std::vector<int>& hidden = classifier.spec.hidden_layer_sizes;
   const auto n_classes = static_cast<int>(classifier.labels.size());
   if (n_classes < 2) fail("{} labels: a classifier has two at least", n_classes);
-  if (weights.size() != hidden.size() + 1 || biases.size() != weights.size())
-    fail("{} weight matrices and {} bias vectors for {} hidden layers", weights.size(), biases.size(),
-         hidden.size());
-  auto fan_in = static_cast<Index>(classifier.scaling.mean.size());
+  const auto n_features = static_cast<Index>(classifier.scaling.mean.size());
   if (classifier.scaling.scale.size() != classifier.scaling.mean.size())
-    fail("the scaler has {} means and {} scales", fan_in, classifier.scaling.scale.size());
+    fail("the scaler has {} means and {} scales", n_features, classifier.scaling.scale.size());
+  check_parameters(classifier.parameters, n_features, classifier.spec, n_classes);
   for (std::size_t l = 0; l < weights.size(); ++l) {
-    const Index fan_out = l < hidden.size() ? hidden[l] : n_outputs(n_classes);
-    if (weights[l].rows != fan_in || weights[l].cols != fan_out ||
-        static_cast<Index>(biases[l].size()) != fan_out)
-      fail("layer {} has weights [{}, {}] and {} biases; its neighbours want [{}, {}]", l, weights[l].rows,
-           weights[l].cols, biases[l].size(), fan_in, fan_out);
     check_finite(weights[l].values, fmt::format("weights/{}", l));
     check_finite(biases[l], fmt::format("biases/{}", l));
-    fan_in = fan_out;
+  }
+  for (std::size_t l = 0; l < batch_norms.size(); ++l) {
+    check_finite(batch_norms[l].gamma, norm_name(l, "gamma"));
+    check_finite(batch_norms[l].running_mean, norm_name(l, "running_mean"));
+    check_finite(batch_norms[l].running_var, norm_name(l, "running_var"));
+    const auto negative = std::ranges::find_if(batch_norms[l].running_var, [](float v) { return v < 0; });
+    if (negative != batch_norms[l].running_var.end())
+      fail("{}[{}] is {}", norm_name(l, "running_var"), negative - batch_norms[l].running_var.begin(),
+           *negative);
   }
   check_finite(classifier.scaling.mean, "scaler/mean");
   check_finite(classifier.scaling.scale, "scaler/scale");
@@ -110,6 +116,12 @@ std::vector<std::byte> file_image(const Classifier& classifier) {
   for (std::size_t l = 0; l < classifier.parameters.weights.size(); ++l) {
     writer.matrix(fmt::format("weights/{}", l), classifier.parameters.weights[l].view());
     writer.numbers(fmt::format("biases/{}", l), std::span<const float>(classifier.parameters.biases[l]));
+  }
+  for (std::size_t l = 0; l < classifier.parameters.batch_norms.size(); ++l) {
+    const BatchNorm& norm = classifier.parameters.batch_norms[l];
+    writer.numbers(norm_name(l, "gamma"), std::span<const float>(norm.gamma));
+    writer.numbers(norm_name(l, "running_mean"), std::span<const float>(norm.running_mean));
+    writer.numbers(norm_name(l, "running_var"), std::span<const float>(norm.running_var));
   }
   writer.numbers("scaler/mean", std::span<const float>(classifier.scaling.mean));
   writer.numbers("scaler/scale", std::span<const float>(classifier.scaling.scale));
@@ -135,6 +147,13 @@ Classifier read_classifier(const hdf5::Reader& reader) {
     classifier.parameters.weights.push_back(reader.matrix(fmt::format("weights/{}", l)));
     classifier.parameters.biases.push_back(reader.floats(fmt::format("biases/{}", l)));
   }
+  const std::vector<std::string> groups = reader.names("/");
+  const std::size_t n_norms =
+      std::ranges::count(groups, "batch_norms") == 0 ? 0 : reader.names("batch_norms").size();
+  for (std::size_t l = 0; l < n_norms; ++l)
+    classifier.parameters.batch_norms.push_back({reader.floats(norm_name(l, "gamma")),
+                                                 reader.floats(norm_name(l, "running_mean")),
+                                                 reader.floats(norm_name(l, "running_var"))});
   classifier.scaling = {reader.floats("scaler/mean"), reader.floats("scaler/scale")};
   classifier.labels = reader.strings("labels");
   const std::string expected = reader.string_attribute("checksum");

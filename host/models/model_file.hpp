@@ -3,6 +3,8 @@
 //
 //   /weights/0 ...  [fan_in, fan_out] f4   of each layer, as scikit-learn's coefs_
 //   /biases/0 ...   [fan_out] f4           as intercepts_
+//   /batch_norms/0/gamma, running_mean, running_var ...
+//                   [units] f4             of each hidden layer, with batch_norm; its bias is in /biases
 //   /scaler/mean, /scaler/scale [n_features] f4, as StandardScaler's mean_ and scale_
 //   /labels         [n_classes] strings
 //   attributes      format = "melgrad model", format_version, mlp_spec, feature_spec and provenance (JSON),
@@ -18,7 +20,7 @@
 
 namespace melgrad {
 
-inline constexpr int model_format_version = 1;
+inline constexpr int model_format_version = 2;
 
 struct Classifier {
   MlpSpec spec;
