@@ -50,8 +50,21 @@ struct Spectrum {
   HWY_INLINE V operator()(Index bin) const { return load_values(values, bin); }
 };
 
-// A power spectrum at its first reading, each bin of which is read exactly once: the reader goes through the
-// bins while the divider is busy with their square roots.
+// The square root of x >= 0 to one unit in the last place; 0 below the least normal float. With AVX-512, one
+// Newton step from an estimate r of 14 bits, s = x r, s + s (1/2 - s r / 2): the divider, of half the width,
+// would take twice the time.
+HWY_INLINE V square_root(V x) {
+#if HWY_TARGET <= HWY_AVX3
+  const auto is_normal = hn::Ge(x, broadcast(std::numeric_limits<float>::min()));
+  const V r = hn::IfThenElseZero(is_normal, hn::ApproximateReciprocalSqrt(x));
+  const V s = hn::Mul(x, r), half_r = hn::Mul(r, broadcast(0.5f));
+  return hn::MulAdd(s, hn::NegMulAdd(s, half_r, broadcast(0.5f)), s);
+#else
+  return hn::Sqrt(x);
+#endif
+}
+
+// A power spectrum at its first reading, each bin of which is read exactly once.
 struct FirstReading {
   const float* power;
   float* magnitude;  // gets |X|, unless null
@@ -63,7 +76,7 @@ struct FirstReading {
     const V x = load_values(power, bin);
     largest = hn::Max(largest, x);
     if (bin < n_sums) store_values(hn::Add(load_values(sums, bin), x), sums, bin);
-    if (magnitude != nullptr) store_values(hn::Sqrt(x), magnitude, bin);
+    if (magnitude != nullptr) store_values(square_root(x), magnitude, bin);
     return x;
   }
   void read(Index begin, Index end) {

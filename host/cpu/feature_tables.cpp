@@ -12,24 +12,20 @@ std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
 }
 
-// The first chroma of the `band` neighbours, around the octave, that hold all weights of a bin but negligible
-// ones; -1 if no such band does.
-int band_of(const Matrix<float>& bank, Index bin) {
-  const int n_chroma = static_cast<int>(bank.rows);
+// The first chroma of the `band` neighbours, around the octave, that hold all weights [n_chroma] of a bin but
+// negligible ones; -1 if no such band does. Weights fall on both sides of the largest.
+int band_of(std::span<const float> weights) {
+  const int n_chroma = static_cast<int>(weights.size());
   if (n_chroma < ChromaBank::band) return -1;
-  int best = -1;
-  float best_dropped = 0, largest = 0;
-  for (int first = 0; first < n_chroma; ++first) {
-    largest = std::max(largest, bank(first, bin));
+  const auto largest = std::ranges::max_element(weights);
+  const int below = static_cast<int>(largest - weights.begin()) + n_chroma - ChromaBank::band / 2;
+  for (const int first : {below % n_chroma, (below + 1) % n_chroma}) {
     float dropped = 0;
-    for (int c = ChromaBank::band; c < n_chroma; ++c)
-      dropped = std::max(dropped, bank((first + c) % n_chroma, bin));
-    if (best < 0 || dropped < best_dropped) {
-      best = first;
-      best_dropped = dropped;
-    }
+    for (int c = first + ChromaBank::band; c < first + n_chroma; ++c)
+      dropped = std::max(dropped, weights[at(c < n_chroma ? c : c - n_chroma)]);
+    if (dropped <= 4e-8f * *largest) return first;
   }
-  return best_dropped <= 4e-8f * largest ? best : -1;
+  return -1;
 }
 
 }  // namespace
@@ -37,18 +33,22 @@ int band_of(const Matrix<float>& bank, Index bin) {
 ChromaBank::ChromaBank(const Matrix<float>& bank) : n_chroma(static_cast<int>(bank.rows)) {
   const int n_bins = static_cast<int>(bank.cols);
   std::vector<int> first(at(n_bins));
+  std::vector<float> weights(at(n_chroma));
   for (int bin = 0; bin < n_bins; ++bin) {
-    first[at(bin)] = band_of(bank, bin);
+    for (int c = 0; c < n_chroma; ++c) weights[at(c)] = bank(c, bin);
+    first[at(bin)] = band_of(weights);
     if (first[at(bin)] < 0) n_wide = bin + 1;
   }
   for (int bin = 0; bin < n_wide; ++bin)
     for (int c = 0; c < n_chroma; ++c) wide.push_back(bank(c, bin));
+  narrow.reserve(at(n_bins - n_wide) * band);
   for (int bin = n_wide; bin < n_bins; ++bin) {
     if (group_first.empty() || group_first.back() != first[at(bin)]) {
       group_begin.push_back(bin);
       group_first.push_back(first[at(bin)]);
     }
-    for (int j = 0; j < band; ++j) narrow.push_back(bank((first[at(bin)] + j) % n_chroma, bin));
+    for (int j = 0, c = first[at(bin)]; j < band; ++j, c = c + 1 == n_chroma ? 0 : c + 1)
+      narrow.push_back(bank(c, bin));
   }
   group_begin.push_back(n_bins);
 }

@@ -221,6 +221,10 @@ FeaturePlan make_feature_plan(const FeatureSpec& spec, int sample_rate) {
 // width b_k = max(1, q_{k+1} - q_k), the weight of chroma c is a Gaussian exp(-(2 d / b_k)^2 / 2) of the
 // distance d of q_k and c around the octave, normalised over c in L2, and scaled by a Gaussian over octaves
 // with centre 5 and width 2. Rows are then turned so that 0 is a C, three semitones below the A of 27.5 Hz.
+// Bin k is q = n_chroma log2(f_k / reference_hz) chroma up, and has for chroma c the weight exp(-2 (d /
+// width)^2) of their distance d = q - c around the octave, in [-half, n_chroma - half): d = d_0 + j for
+// integers j, with d_0 in [0, 1). From j to j + 1 the weight changes by a factor, and that by another, so two
+// exponentials are enough.
 Matrix<float> chroma_bank(const FeaturePlan& plan, int n_chroma, double tuning) {
   const double reference_hz = 440 * std::exp2(tuning / n_chroma) / 16;
   std::vector<double> q(at(plan.n_bins + 1));
@@ -228,23 +232,37 @@ Matrix<float> chroma_bank(const FeaturePlan& plan, int n_chroma, double tuning) 
     q[at(bin)] = n_chroma * std::log2(plan.hz_of_bin(bin) / reference_hz);
   q[0] = q[1] - 1.5 * n_chroma;
 
-  const double half = std::nearbyint(n_chroma / 2.0);  // numpy.round: half to even
+  const int half = static_cast<int>(std::nearbyint(n_chroma / 2.0));  // numpy.round: half to even
   const int turn = 3 * (n_chroma / 12);
   Matrix<float> bank(n_chroma, plan.n_bins);
-  std::vector<double> column(at(n_chroma));
+  std::vector<double> weights(at(n_chroma));  // of d = d_0 + j at j + half
+  double a = 0, both_steps = 0;
   for (int bin = 0; bin < plan.n_bins; ++bin) {
     const double width = std::max(q[at(bin + 1)] - q[at(bin)], 1.0);
-    double sum_of_squares = 0;
-    for (int c = 0; c < n_chroma; ++c) {
-      const double shifted = q[at(bin)] - c + half + 10.0 * n_chroma;
-      const double d = shifted - n_chroma * std::floor(shifted / n_chroma) - half;
-      column[at(c)] = std::exp(-0.5 * (2 * d / width) * (2 * d / width));
-      sum_of_squares += column[at(c)] * column[at(c)];
+    if (a != 2 / (width * width)) {
+      a = 2 / (width * width);
+      both_steps = std::exp(-2 * a);
     }
+    const double floor_q = std::floor(q[at(bin)]), d_0 = q[at(bin)] - floor_q;
+    const double weight_0 = std::exp(-a * d_0 * d_0), step_up = std::exp(-a * (2 * d_0 + 1));
+    double sum_of_squares = 0;
+    const auto put = [&](int j, double weight) {
+      weights[at(j + half)] = weight;
+      sum_of_squares += weight * weight;
+    };
+    double weight = weight_0, step = step_up;
+    for (int j = 0; j < n_chroma - half; ++j, weight *= step, step *= both_steps) put(j, weight);
+    step = both_steps / step_up;
+    weight = weight_0 * step;
+    for (int j = -1; j >= -half; --j, step *= both_steps, weight *= step) put(j, weight);
+
     const double octave = (q[at(bin)] / n_chroma - 5) / 2;
     const double scale = std::exp(-0.5 * octave * octave) / std::sqrt(sum_of_squares);
-    for (int c = 0; c < n_chroma; ++c)
-      bank((c + n_chroma - turn) % n_chroma, bin) = static_cast<float>(column[at(c)] * scale);
+    // d_0 + j is the distance of chroma floor(q) - j.
+    const double turns = std::floor(floor_q / n_chroma);
+    int c = (static_cast<int>(floor_q - turns * n_chroma) + half + n_chroma - turn) % n_chroma;
+    for (int i = 0; i < n_chroma; ++i, c = c == 0 ? n_chroma - 1 : c - 1)
+      bank(c, bin) = static_cast<float>(weights[at(i)] * scale);
   }
   return bank;
 }
