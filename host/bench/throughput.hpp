@@ -16,9 +16,9 @@ struct BenchOptions {
   std::string device = "cpu";
   int n_threads = 0;  // of the many-threads rows; 0: every core
   int repeats = 5;
-  int max_clips = 240;  // of the data set, evenly spread
-  int max_epochs = 0;   // of a fit; 0: to convergence
-  std::string python;   // an interpreter that has the peers; empty: no peers
+  int max_clips = 1200;  // of the data set, evenly spread
+  int max_epochs = 0;    // of a fit; 0: to convergence
+  std::string python;    // an interpreter that has the peers; empty: no peers
 };
 
 // One line of the table: someone does some work.

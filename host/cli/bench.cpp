@@ -58,7 +58,8 @@ Command make_bench_command(CLI::App& program, CommonOptions& common) {
   app.add_option("--repeats", options->bench.repeats, "of each measurement, after a warm-up")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  app.add_option("--clips", options->bench.max_clips, "recordings at most, evenly spread, for features")
+  app.add_option("--clips", options->bench.max_clips,
+                 "recordings at most, evenly spread, for features; written as WAV")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   app.add_option("--epochs", options->bench.max_epochs, "of a fit at most; 0: to convergence")
