@@ -23,9 +23,24 @@ namespace HWY_NAMESPACE {
 // --- Rows in --------------------------------------------------------------------------------------------
 
 void order_rows(const EpochPermutation& permutation, int n_rows, MlpWorkspace& workspace) {
+  constexpr std::uint32_t n_together = 64;  // positions, so that each round is a vectorised loop
   const std::uint32_t domain = permutation.domain();
   std::uint32_t* permuted = workspace.permuted.data();
-  for (std::uint32_t x = 0; x < domain; ++x) permuted[x] = permutation.mix(x);  // vectorised by the compiler
+  for (std::uint32_t first = 0; first < domain; first += n_together) {
+    std::uint32_t low[n_together], high[n_together];
+    for (std::uint32_t i = 0; i < n_together; ++i) {
+      const auto halves = permutation.split(first + i);
+      low[i] = halves.low, high[i] = halves.high;
+    }
+    for (std::uint32_t round = 0; round < permutation.n_rounds(); round += 2) {
+      for (std::uint32_t i = 0; i < n_together; ++i) {
+        const auto halves = permutation.mix_twice({low[i], high[i]}, round);
+        low[i] = halves.low, high[i] = halves.high;
+      }
+    }
+    for (std::uint32_t i = 0; i < std::min(n_together, domain - first); ++i)
+      permuted[first + i] = permutation.join({low[i], high[i]});
+  }
   for (int position = 0; position < n_rows; ++position) {
     std::uint32_t row = permuted[position];
     while (row >= static_cast<std::uint32_t>(n_rows)) row = permuted[row];
@@ -34,7 +49,7 @@ void order_rows(const EpochPermutation& permutation, int n_rows, MlpWorkspace& w
 }
 
 void gather(const MlpNetwork& network, MatrixView<const float> features, const RowChoice& choice,
-            Index n_rows, const Mixup& mixup, MlpWorkspace& workspace) {
+            Index n_rows, const Mixup& mixup, const MlpWorkspace& workspace, float* inputs) {
   const FloatTag d;
   const Index n_features = network.layers[0].fan_in;
   const Index stride = row_stride(n_features + 1);
@@ -42,7 +57,7 @@ void gather(const MlpNetwork& network, MatrixView<const float> features, const R
   const float* inverse_scale = workspace.inverse_scale.data();
   for (Index i = 0; i < n_rows; ++i) {
     const float* in = features.data + choice[i] * features.stride;
-    float* out = workspace.activations[0].data() + i * stride;
+    float* out = inputs + i * stride;
     Index k = 0;
     for (; k + n_lanes() <= n_features; k += n_lanes())
       hn::Store(hn::Mul(hn::Sub(hn::LoadU(d, in + k), hn::Load(d, mean + k)), hn::Load(d, inverse_scale + k)),
@@ -71,8 +86,12 @@ void multiply_weights(const MlpNetwork& network, const float* parameters, std::s
   const Operand in{workspace.activations[l].data(), row_stride(layer.fan_in + 1)};
   const Operand weights{parameters + layer.offset, layer.stride};
   if (layer.transposed) {
-    multiply_by_rows(in, weights, n_rows, (layer.fan_out + 3) / 4 * 4, padded_columns(layer.fan_in + 1),
-                     activate.c, activate.ldc);
+    const Index n_cols = (layer.fan_out + 3) / 4 * 4, depth = padded_columns(layer.fan_in + 1);
+    if (l == 0)
+      multiply_by_rows(RowPointers{workspace.input_rows.data()}, weights, n_rows, n_cols, depth, activate.c,
+                       activate.ldc);
+    else
+      multiply_by_rows(in, weights, n_rows, n_cols, depth, activate.c, activate.ldc);
     activate.done(0, n_rows, 0, padded_columns(layer.fan_out) / n_lanes());
   } else {
     multiply<Lies::as_is>(in, weights, n_rows, layer.fan_out, layer.fan_in + 1, activate);
@@ -155,7 +174,10 @@ double backward_weights(const MlpNetwork& network, const MlpBuffers& buffers, co
   const Operand in{workspace.activations[l].data(), row_stride(layer.fan_in + 1)};
   HWY_ALIGN float tile[max_tile_floats];
   Optimise optimise{step, layer, buffers, workspace.decay[l].data(), workspace.no_decay.data(), tile};
-  if (layer.transposed)
+  if (layer.transposed && l == 0)
+    multiply<Lies::transposed>(delta_out, RowPointers{workspace.input_rows.data()}, layer.fan_out,
+                               layer.fan_in + 1, n_rows, optimise);
+  else if (layer.transposed)
     multiply<Lies::transposed>(delta_out, in, layer.fan_out, layer.fan_in + 1, n_rows, optimise);
   else
     multiply<Lies::transposed>(in, delta_out, layer.fan_in + 1, layer.fan_out, n_rows, optimise);

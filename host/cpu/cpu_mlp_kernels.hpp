@@ -95,16 +95,20 @@ struct MlpWorkspace {
 
   Index capacity;                          // rows at most
   std::vector<AlignedFloats> activations;  // [n_layers + 1] of [capacity, units + 1]; the last: outputs
-  std::vector<int> labels;                 // [capacity]
-  AlignedFloats row_terms[2];              // [capacity]: what the rows' losses are made of
-  AlignedFloats delta[2];                  // [capacity, widest hidden layer]
-  AlignedFloats transposed;                // W^T [fan_out, fan_in] of one layer
-  std::vector<MlpHidden> hidden;           // [n_hidden]
-  AlignedFloats factors;                   // [widest hidden layer] of dropout, of one row
-  AlignedFloats norm_gradient;             // [2, widest hidden layer]: of gamma and beta
-  bool soft_targets = false;               // targets instead of labels
-  std::vector<RowTarget> targets;          // [capacity]
-  AlignedFloats smoothed;                  // [n_classes] smoothed_share() of each class
+  // The rows that a transposed first layer reads: gathered ones in activations[0], or without a copy those of
+  // `resident`, which has every row of a job, standardised, where that is small enough.
+  std::vector<const float*> input_rows;  // [capacity]
+  AlignedFloats resident;
+  std::vector<int> labels;         // [capacity]
+  AlignedFloats row_terms[2];      // [capacity]: what the rows' losses are made of
+  AlignedFloats delta[2];          // [capacity, widest hidden layer]
+  AlignedFloats transposed;        // W^T [fan_out, fan_in] of one layer
+  std::vector<MlpHidden> hidden;   // [n_hidden]
+  AlignedFloats factors;           // [widest hidden layer] of dropout, of one row
+  AlignedFloats norm_gradient;     // [2, widest hidden layer]: of gamma and beta
+  bool soft_targets = false;       // targets instead of labels
+  std::vector<RowTarget> targets;  // [capacity]
+  AlignedFloats smoothed;          // [n_classes] smoothed_share() of each class
   float smoothed_sum = 0;
   AlignedFloats target_row, logit_row;  // [n_classes] of one row
   std::vector<AlignedFloats> decay;     // [n_layers] of [cols]: 0 for biases, else alpha, or 1 with adamw
@@ -117,6 +121,8 @@ struct MlpWorkspace {
   // rows.
   void use(const MlpNetwork& network, const MlpJob& job, std::span<const float> class_weights);
   void reserve_order(int n_rows);
+  // Room for n_rows rows in `resident`, with the constant input of 1 or 0 after the features.
+  void reserve_resident(const MlpNetwork& network, Index n_rows);
 };
 
 // One step of the optimiser: the first three as step_rates() gives them.
@@ -157,10 +163,10 @@ struct RowChoice {
   const std::uint32_t* order = nullptr;
   Index first = 0;
 
-  Index operator[](Index i) const {
-    const Index position = order != nullptr ? static_cast<Index>(order[first + i]) : first + i;
-    return rows != nullptr ? rows[position] : position;
+  Index position(Index i) const {  // in rows
+    return order != nullptr ? static_cast<Index>(order[first + i]) : first + i;
   }
+  Index operator[](Index i) const { return rows != nullptr ? rows[position(i)] : position(i); }
 };
 
 // The functions for one instruction set.
@@ -168,16 +174,18 @@ struct MlpKernels {
   // workspace.order = the permutation's rows, for positions 0 .. n_rows - 1.
   void (*order_rows)(const EpochPermutation& permutation, int n_rows, MlpWorkspace& workspace);
 
-  // Input row i = the standardised features of row choice[i], for i in [0, n_rows), mixed with its partner's.
+  // Row i of inputs, which lies as activations[0] or resident, = the standardised features of row choice[i],
+  // for i in [0, n_rows), mixed with its partner's.
   void (*gather)(const MlpNetwork& network, MatrixView<const float> features, const RowChoice& choice,
-                 Index n_rows, const Mixup& mixup, MlpWorkspace& workspace);
+                 Index n_rows, const Mixup& mixup, const MlpWorkspace& workspace, float* inputs);
 
-  // Forward, backward and one step over the n_rows gathered rows and workspace.labels, or .targets. Gives the
-  // sum of the rows' losses, plus alpha / 2 times the sum of squared weights before the step, but for adamw.
+  // Forward, backward and one step over the first n_rows of activations[0], or input_rows, and
+  // workspace.labels, or .targets. Gives the sum of the rows' losses, plus alpha / 2 times the sum of squared
+  // weights before the step, but for adamw.
   double (*train_step)(const MlpNetwork& network, const MlpBuffers& buffers, const OptimiserStep& step,
                        const StepOptions& options, Index n_rows, MlpWorkspace& workspace);
 
-  // The gathered rows' outputs: probabilities [n_rows, n_outputs], as the last of workspace.activations. The
+  // The same rows' outputs: probabilities [n_rows, n_outputs], as the last of workspace.activations. The
   // parameters are left as they are.
   void (*forward)(const MlpNetwork& network, float* parameters, Index n_rows, MlpWorkspace& workspace);
 

@@ -43,6 +43,7 @@ MlpNetwork::MlpNetwork(Index n_features, const MlpSpec& spec, int n_classes_)
 
 MlpWorkspace::MlpWorkspace(const MlpNetwork& network, Index capacity_, bool has_slopes)
     : capacity(capacity_),
+      input_rows(static_cast<std::size_t>(capacity_)),
       labels(static_cast<std::size_t>(capacity_)),
       targets(static_cast<std::size_t>(capacity_)) {
   Index widest = 0, largest = 0, longest = 0;
@@ -103,6 +104,15 @@ void MlpWorkspace::use(const MlpNetwork& network, const MlpJob& job, std::span<c
     smoothed.data()[c] = smoothed_share(static_cast<float>(spec.label_smoothing), network.n_classes, weight);
     smoothed_sum += smoothed.data()[c];
   }
+}
+
+void MlpWorkspace::reserve_resident(const MlpNetwork& network, Index n_rows) {
+  const Index n_features = network.layers[0].fan_in;
+  const Index stride = row_stride(n_features + 1);
+  if (resident.size() >= n_rows * stride) return;
+  resident = AlignedFloats(n_rows * stride);
+  for (Index row = 0; row < n_rows; ++row)
+    resident.data()[row * stride + n_features] = network.norms.empty() ? 1.0f : 0.0f;
 }
 
 void MlpWorkspace::reserve_order(int n_rows) {

@@ -50,10 +50,30 @@ inline constexpr Index max_tile_floats = 8 * 3 * 16;  // of any tile above
 // How a left operand lies in memory: A [rows, depth] as it is, or as its transpose [depth, rows].
 enum class Lies { as_is, transposed };
 
+// A row-major operand: row r starts at data + r * stride.
+struct Operand {
+  const float* data;
+  Index stride;
+
+  const float* row(Index r) const { return data + r * stride; }
+  Operand from_row(Index r) const { return {row(r), stride}; }
+  Operand from_col(Index col) const { return {data + col, stride}; }
+};
+
+// One whose rows lie wherever they may: row r starts at rows[r] + col.
+struct RowPointers {
+  const float* const* rows;
+  Index col = 0;
+
+  const float* row(Index r) const { return rows[r] + col; }
+  RowPointers from_row(Index r) const { return {rows + r, col}; }
+  RowPointers from_col(Index c) const { return {rows, col + c}; }
+};
+
 // C [kRows, kVecs vectors] = A [kRows, depth] * B [depth, kVecs vectors].
-template <int kRows, int kVecs, Lies kLies>
-HWY_NOINLINE void multiply_tile(const float* HWY_RESTRICT a, Index lda, const float* HWY_RESTRICT b,
-                                Index ldb, Index depth, float* HWY_RESTRICT c, Index ldc) {
+template <int kRows, int kVecs, Lies kLies, class B>
+HWY_NOINLINE void multiply_tile(const float* HWY_RESTRICT a, Index lda, B b, Index depth,
+                                float* HWY_RESTRICT c, Index ldc) {
   const FloatTag d;
   const auto lanes = static_cast<Index>(hn::Lanes(d));
   FloatVec sum[kRows][kVecs];
@@ -62,7 +82,7 @@ HWY_NOINLINE void multiply_tile(const float* HWY_RESTRICT a, Index lda, const fl
   }
   for (Index k = 0; k < depth; ++k) {
     FloatVec b_row[kVecs];
-    MELGRAD_UNROLL for (int v = 0; v < kVecs; ++v) b_row[v] = hn::Load(d, b + k * ldb + v * lanes);
+    MELGRAD_UNROLL for (int v = 0; v < kVecs; ++v) b_row[v] = hn::Load(d, b.row(k) + v * lanes);
     MELGRAD_UNROLL for (int r = 0; r < kRows; ++r) {
       const FloatVec x = hn::Set(d, kLies == Lies::as_is ? a[r * lda + k] : a[k * lda + r]);
       MELGRAD_UNROLL for (int v = 0; v < kVecs; ++v) sum[r][v] = hn::MulAdd(x, b_row[v], sum[r][v]);
@@ -73,43 +93,109 @@ HWY_NOINLINE void multiply_tile(const float* HWY_RESTRICT a, Index lda, const fl
   }
 }
 
-// A row-major operand: row r starts at data + r * stride.
-struct Operand {
-  const float* data;
-  Index stride;
-};
-
-// One tile and its epilogue. An epilogue says where a tile goes, target(row, col), with which row
-// stride(n_vecs), and then does done(row, n_rows, col, n_vecs) on it.
-template <int kRows, int kVecs, Lies kLies, class Epilogue>
-HWY_INLINE void multiply_rows(Operand a, Operand b, Index depth, Index row, Index col, Epilogue& epilogue) {
-  multiply_tile<kRows, kVecs, kLies>(kLies == Lies::as_is ? a.data + row * a.stride : a.data + row, a.stride,
-                                     b.data + col, b.stride, depth, epilogue.target(row, col),
+// One tile and its epilogue, for n_rows <= kRows. An epilogue says where a tile goes, target(row, col), with
+// which row stride(n_vecs), and then does done(row, n_rows, col, n_vecs) on it.
+template <int kRows, int kVecs, Lies kLies, class B, class Epilogue>
+HWY_INLINE void multiply_rows(Operand a, B b, Index depth, Index row, Index n_rows, Index col,
+                              Epilogue& epilogue) {
+  multiply_tile<kRows, kVecs, kLies>(kLies == Lies::as_is ? a.row(row) : a.data + row, a.stride,
+                                     b.from_col(col), depth, epilogue.target(row, col),
                                      epilogue.stride(kVecs));
-  epilogue.done(row, kRows, col, kVecs);
+  epilogue.done(row, n_rows, col, kVecs);
+}
+
+// The last rows of a panel, from `row`, of a transposed A, whose rows are padded to multiples of four: tiles
+// as many fours high as they can be, because a low tile waits for its own sums.
+template <int kVecs, class B, class Epilogue>
+HWY_INLINE void multiply_last_columns(Operand a, B b, Index n_rows, Index depth, Index row, Index col,
+                                      Epilogue& epilogue) {
+  constexpr int highest = tile_rows<kVecs> / 4;
+  for (; row < n_rows; row += 4 * highest) {
+    const Index n = std::min<Index>(n_rows - row, 4 * highest);
+    const auto tile = [&](auto fours) HWY_ATTR {
+      multiply_rows<4 * std::min<int>(fours, highest), kVecs, Lies::transposed>(a, b, depth, row, n, col,
+                                                                                epilogue);
+    };
+    if (n <= 4)
+      tile(std::integral_constant<int, 1>{});
+    else if (n <= 8)
+      tile(std::integral_constant<int, 2>{});
+    else if (n <= 12)
+      tile(std::integral_constant<int, 3>{});
+    else
+      tile(std::integral_constant<int, 4>{});
+  }
 }
 
 // A panel of kVecs vectors of columns, from `col`.
-template <int kVecs, Lies kLies, class Epilogue>
-HWY_INLINE void multiply_panel(Operand a, Operand b, Index n_rows, Index depth, Index col,
-                               Epilogue& epilogue) {
+template <int kVecs, Lies kLies, class B, class Epilogue>
+HWY_INLINE void multiply_panel(Operand a, B b, Index n_rows, Index depth, Index col, Epilogue& epilogue) {
   constexpr int full = tile_rows<kVecs>;
   Index row = 0;
   for (; row + full <= n_rows; row += full)
-    multiply_rows<full, kVecs, kLies>(a, b, depth, row, col, epilogue);
-  if constexpr (full > 4) {
-    for (; row + 4 <= n_rows; row += 4) multiply_rows<4, kVecs, kLies>(a, b, depth, row, col, epilogue);
+    multiply_rows<full, kVecs, kLies>(a, b, depth, row, full, col, epilogue);
+  if constexpr (kLies == Lies::transposed) {
+    multiply_last_columns<kVecs>(a, b, n_rows, depth, row, col, epilogue);
+  } else {
+    if constexpr (full > 4) {
+      for (; row + 4 <= n_rows; row += 4) multiply_rows<4, kVecs, kLies>(a, b, depth, row, 4, col, epilogue);
+    }
+    for (; row + 2 <= n_rows; row += 2) multiply_rows<2, kVecs, kLies>(a, b, depth, row, 2, col, epilogue);
+    for (; row < n_rows; ++row) multiply_rows<1, kVecs, kLies>(a, b, depth, row, 1, col, epilogue);
   }
-  for (; row + 2 <= n_rows; row += 2) multiply_rows<2, kVecs, kLies>(a, b, depth, row, col, epilogue);
-  for (; row < n_rows; ++row) multiply_rows<1, kVecs, kLies>(a, b, depth, row, col, epilogue);
 }
 
+// C [n_rows, one vector] = A [n_rows, depth] * B [depth, one vector] for a depth of at most kDepth: B stays
+// in registers. A and B have zeros from depth to kDepth.
+#if MELGRAD_MANY_REGISTERS
+inline constexpr Index max_shallow_depth = 16;
+template <int kDepth>
+HWY_NOINLINE void multiply_shallow(Operand a, Operand b, Index n_rows, float* HWY_RESTRICT c, Index ldc) {
+  const FloatTag d;
+  FloatVec b_rows[kDepth];
+  MELGRAD_UNROLL for (int k = 0; k < kDepth; ++k) b_rows[k] = hn::Load(d, b.data + k * b.stride);
+  const auto rows = [&](Index row, auto count) HWY_ATTR {
+    constexpr int n = count;
+    const float* a_row = a.data + row * a.stride;
+    FloatVec sum[n];
+    MELGRAD_UNROLL for (int r = 0; r < n; ++r) sum[r] = hn::Zero(d);
+    MELGRAD_UNROLL for (int k = 0; k < kDepth; ++k) {
+      MELGRAD_UNROLL for (int r = 0; r < n; ++r) sum[r] =
+          hn::MulAdd(hn::Set(d, a_row[r * a.stride + k]), b_rows[k], sum[r]);
+    }
+    MELGRAD_UNROLL for (int r = 0; r < n; ++r) hn::Store(sum[r], d, c + (row + r) * ldc);
+  };
+  Index row = 0;
+  for (; row + 8 <= n_rows; row += 8) rows(row, std::integral_constant<int, 8>{});
+  for (; row < n_rows; ++row) rows(row, std::integral_constant<int, 1>{});
+}
+HWY_INLINE void multiply_shallow(Operand a, Operand b, Index n_rows, Index depth, float* c, Index ldc) {
+  if (depth <= 4)
+    multiply_shallow<4>(a, b, n_rows, c, ldc);
+  else if (depth <= 8)
+    multiply_shallow<8>(a, b, n_rows, c, ldc);
+  else if (depth <= 12)
+    multiply_shallow<12>(a, b, n_rows, c, ldc);
+  else
+    multiply_shallow<16>(a, b, n_rows, c, ldc);
+}
+#endif
+
 // C [n_rows, n_cols] = A [n_rows, depth] * B [depth, n_cols], through the epilogue. n_cols is rounded up to
-// whole vectors: rows of B and of the target are padded.
-template <Lies kLies, class Epilogue>
-void multiply(Operand a, Operand b, Index n_rows, Index n_cols, Index depth, Epilogue& epilogue) {
+// whole vectors: rows of B and of the target are padded. A as it is has zeros in up to three columns beyond
+// its depth, and B in as many rows, for multiply_shallow().
+template <Lies kLies, class B, class Epilogue>
+void multiply(Operand a, B b, Index n_rows, Index n_cols, Index depth, Epilogue& epilogue) {
   const auto lanes = static_cast<Index>(hn::Lanes(FloatTag()));
   Index n_vecs = (n_cols + lanes - 1) / lanes;
+#if MELGRAD_MANY_REGISTERS
+  if constexpr (kLies == Lies::as_is) {
+    if (n_vecs == 1 && depth <= max_shallow_depth) {
+      multiply_shallow(a, b, n_rows, depth, epilogue.target(0, 0), epilogue.stride(1));
+      return epilogue.done(0, n_rows, 0, 1);
+    }
+  }
+#endif
   for (Index col = 0; n_vecs > 0;) {
     const Index n_panels = (n_vecs + max_tile_vecs - 1) / max_tile_vecs;
     const Index width = (n_vecs + n_panels - 1) / n_panels;  // even cuts: 4 vectors are 2 + 2, not 3 + 1
@@ -154,19 +240,21 @@ HWY_INLINE void store_sums_of_lanes(FloatVec a, FloatVec b, FloatVec c, FloatVec
 #endif
 
 // C [kRows, kCols] = A [kRows, depth] * B [kCols, depth]^T, as dot products; depth is a multiple of 16.
-template <int kRows, int kCols>
-HWY_NOINLINE void dot_tile(Operand a, Operand b, Index depth, float* HWY_RESTRICT c, Index ldc) {
+template <int kRows, int kCols, class A>
+HWY_NOINLINE void dot_tile(A a, Operand b, Index depth, float* HWY_RESTRICT c, Index ldc) {
   const FloatTag d;
   const auto lanes = static_cast<Index>(hn::Lanes(d));
+  const float* a_rows[kRows];
   FloatVec sum[kRows][kCols];
   MELGRAD_UNROLL for (int r = 0; r < kRows; ++r) {
+    a_rows[r] = a.row(r);
     MELGRAD_UNROLL for (int j = 0; j < kCols; ++j) sum[r][j] = hn::Zero(d);
   }
   for (Index k = 0; k < depth; k += lanes) {
     FloatVec x[kRows];
-    MELGRAD_UNROLL for (int r = 0; r < kRows; ++r) x[r] = hn::Load(d, a.data + r * a.stride + k);
+    MELGRAD_UNROLL for (int r = 0; r < kRows; ++r) x[r] = hn::Load(d, a_rows[r] + k);
     MELGRAD_UNROLL for (int j = 0; j < kCols; ++j) {
-      const FloatVec y = hn::Load(d, b.data + j * b.stride + k);
+      const FloatVec y = hn::Load(d, b.row(j) + k);
       MELGRAD_UNROLL for (int r = 0; r < kRows; ++r) sum[r][j] = hn::MulAdd(x[r], y, sum[r][j]);
     }
   }
@@ -178,20 +266,20 @@ HWY_NOINLINE void dot_tile(Operand a, Operand b, Index depth, float* HWY_RESTRIC
 
 // C [n_rows, n_cols] = A [n_rows, depth] * B [n_cols, depth]^T for few columns: n_cols is a multiple of 4,
 // depth of 16.
-inline void multiply_by_rows(Operand a, Operand b, Index n_rows, Index n_cols, Index depth, float* c,
-                             Index ldc) {
+template <class A>
+inline void multiply_by_rows(A a, Operand b, Index n_rows, Index n_cols, Index depth, float* c, Index ldc) {
   constexpr int wide = MELGRAD_MANY_REGISTERS ? 8 : 4;
   Index col = 0;
   const auto columns = [&](auto count) HWY_ATTR {
     constexpr int cols = count;
-    const Operand b_cols{b.data + col * b.stride, b.stride};
+    const Operand b_cols = b.from_row(col);
     Index row = 0;
     for (; row + 2 <= n_rows; row += 2)
-      dot_tile<2, cols>({a.data + row * a.stride, a.stride}, b_cols, depth, c + row * ldc + col, ldc);
-    if (row < n_rows)
-      dot_tile<1, cols>({a.data + row * a.stride, a.stride}, b_cols, depth, c + row * ldc + col, ldc);
+      dot_tile<2, cols>(a.from_row(row), b_cols, depth, c + row * ldc + col, ldc);
+    if (row < n_rows) dot_tile<1, cols>(a.from_row(row), b_cols, depth, c + row * ldc + col, ldc);
     col += cols;
   };
+  if (MELGRAD_MANY_REGISTERS && n_cols == 12) return columns(std::integral_constant<int, 12>{});
   while (col + wide <= n_cols) columns(std::integral_constant<int, wide>{});
   while (col < n_cols) columns(std::integral_constant<int, 4>{});
 }

@@ -65,6 +65,9 @@ class EpochPermutation {
       : n_(static_cast<std::uint32_t>(n)) {
     while ((std::uint64_t{1} << n_bits_) < n_) ++n_bits_;
     n_rounds_ = n_bits_ < 8 ? 32 : 8;
+    low_bits_ = (n_bits_ + 1) / 2;
+    low_mask_ = (std::uint32_t{1} << low_bits_) - 1;
+    high_mask_ = (std::uint32_t{1} << (n_bits_ - low_bits_)) - 1;
     for (std::uint32_t first = 0; first < n_rounds_; first += 4) {
       const PhiloxBlock keys = philox(
           static_cast<std::uint64_t>(random_state),
@@ -77,17 +80,24 @@ class EpochPermutation {
 
   // The permutation of [0, domain()): each round XORs one part of the bits with a hash of the other part.
   constexpr std::uint32_t mix(std::uint32_t x) const {
-    const int low_bits = (n_bits_ + 1) / 2;
-    const std::uint32_t low_mask = (std::uint32_t{1} << low_bits) - 1;
-    const std::uint32_t high_mask = (std::uint32_t{1} << (n_bits_ - low_bits)) - 1;
-    std::uint32_t low = x & low_mask;
-    std::uint32_t high = x >> low_bits;
-    for (std::uint32_t round = 0; round < n_rounds_; round += 2) {
-      low ^= hash(high + keys_[round]) & low_mask;
-      high ^= hash(low + keys_[round + 1]) & high_mask;
-    }
-    return high << low_bits | low;
+    Halves halves = split(x);
+    for (std::uint32_t round = 0; round < n_rounds_; round += 2) halves = mix_twice(halves, round);
+    return join(halves);
   }
+
+  // Its steps, for code that takes many positions through one round after another: `round` goes from 0 by
+  // twos to below n_rounds().
+  struct Halves {
+    std::uint32_t low, high;
+  };
+  constexpr std::uint32_t n_rounds() const { return n_rounds_; }
+  constexpr Halves split(std::uint32_t x) const { return {x & low_mask_, x >> low_bits_}; }
+  constexpr Halves mix_twice(Halves x, std::uint32_t round) const {
+    x.low ^= hash(x.high + keys_[round]) & low_mask_;
+    x.high ^= hash(x.low + keys_[round + 1]) & high_mask_;
+    return x;
+  }
+  constexpr std::uint32_t join(Halves x) const { return x.high << low_bits_ | x.low; }
 
   // The row at `position` < n.
   constexpr std::uint32_t operator()(std::uint32_t position) const {
@@ -106,6 +116,9 @@ class EpochPermutation {
 
   std::uint32_t n_;
   int n_bits_ = 0;
+  int low_bits_ = 0;
+  std::uint32_t low_mask_ = 0;
+  std::uint32_t high_mask_ = 0;
   std::uint32_t n_rounds_ = 0;
   std::array<std::uint32_t, 32> keys_{};
 };
