@@ -24,12 +24,20 @@ class RecordingProgress final : public Progress {
     last = done;
     last_note = note;
   }
+  void weigh(double share_done) override {
+    CHECK(share_done >= share);
+    CHECK(share_done <= 1);
+    share = share_done;
+  }
+  bool stop_asked() const override { return last >= stop_after; }
   void end() override { ++n_ended; }
   void warn(std::string_view) override {}
 
   std::vector<std::string> stages;
   Index n_expected = 0, last = 0;
   int n_ended = 0;
+  double share = 0;
+  Index stop_after = 1'000'000;
   std::string last_note;
 };
 
@@ -47,12 +55,12 @@ std::vector<MlpSpec> mixed_specs() {
 }
 
 std::vector<FittedMlp> fit(const MlpProblem& problem, const std::vector<MlpSpec>& specs, int n_threads,
-                           Index stack_bytes = default_stack_bytes) {
+                           const StackLimits& limits = {}) {
   const auto engine = make_cpu_engine({.n_threads = n_threads});
   std::vector<MlpJob> jobs;
   for (const MlpSpec& spec : specs) jobs.push_back(problem.job(spec));
   NoProgress quiet;
-  return Trainer(*engine, stack_bytes).fit(problem.training_set(), jobs, quiet);
+  return Trainer(*engine, limits).fit(problem.training_set(), jobs, quiet);
 }
 
 }  // namespace
@@ -62,8 +70,9 @@ TEST_SUITE("trainer") {
     const MlpProblem problem(60, 11, 4);
     const std::vector<MlpSpec> specs = mixed_specs();
     for (int n_threads : {1, 3}) {
-      for (Index stack_bytes : {Index{1}, Index{5000}, default_stack_bytes}) {
-        const std::vector<FittedMlp> together = fit(problem, specs, n_threads, stack_bytes);
+      for (const StackLimits& limits :
+           {StackLimits{.bytes = 1}, StackLimits{.bytes = 5000}, StackLimits{.seconds = 0}, StackLimits{}}) {
+        const std::vector<FittedMlp> together = fit(problem, specs, n_threads, limits);
         REQUIRE(together.size() == specs.size());
         for (std::size_t i = 0; i < specs.size(); ++i) {
           const FittedMlp alone = fit(problem, {specs[i]}, 1).front();
@@ -91,7 +100,36 @@ TEST_SUITE("trainer") {
     CHECK(progress.n_expected == 9);
     CHECK(progress.last == 9);
     CHECK(progress.n_ended == 1);
+    CHECK(progress.share == 1);
     CHECK(progress.last_note.ends_with(" epochs/s"));
+  }
+
+  TEST_CASE("stacks are handed over once each job has stopped, and none after a stop was asked for") {
+    const MlpProblem problem(60, 11, 4);
+    const auto engine = make_cpu_engine({.n_threads = 1});
+    std::vector<MlpJob> jobs;
+    for (const MlpSpec& spec : mixed_specs()) jobs.push_back(problem.job(spec));
+    for (Index stop_after : {Index{3}, Index{100}}) {
+      RecordingProgress progress;
+      progress.stop_after = stop_after;
+      std::vector<std::size_t> finished;
+      const auto take = [&](const FinishedStack& stack) {
+        REQUIRE(stack.times.size() == stack.jobs.size());
+        for (std::size_t i = 0; i < stack.jobs.size(); ++i) {
+          finished.push_back(stack.jobs[i]);
+          CHECK(stack.models.progress(static_cast<int>(i)).stop_reason == StopReason::max_iter);
+          CHECK(stack.times[i].wall_seconds > 0);
+        }
+      };
+      Trainer trainer(*engine);
+      if (stop_after == 3)
+        CHECK_THROWS_AS(trainer.train(problem.training_set(), jobs, progress, take), Interrupted);
+      else
+        trainer.train(problem.training_set(), jobs, progress, take);
+      const std::vector<std::size_t> first = {0, 3, 6}, all = {0, 3, 6, 1, 4, 7, 2, 5, 8};
+      CHECK(finished == (stop_after == 3 ? first : all));
+      CHECK(progress.stages.empty());
+    }
   }
 
   TEST_CASE("a model that diverges is told from the others") {

@@ -1,27 +1,15 @@
 #include "host/bench/measure.hpp"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cassert>
-#include <chrono>
 #include <string>
 #include <system_error>
 
 #include "host/core/error.hpp"
 
 namespace melgrad {
-
-double process_cpu_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
-double wall_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 MedianRange median_range(std::vector<double> values) {
   assert(!values.empty());

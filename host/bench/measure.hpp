@@ -5,11 +5,9 @@
 #include <functional>
 #include <vector>
 
-namespace melgrad {
+#include "host/core/clock.hpp"
 
-// Seconds of CPU that all threads of this process have used.
-double process_cpu_seconds();
-double wall_seconds();
+namespace melgrad {
 
 struct MedianRange {
   double median = 0;

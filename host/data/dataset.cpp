@@ -79,4 +79,34 @@ Dataset make_dataset(const FeatureTable& table, int min_labels) {
   return dataset;
 }
 
+Dataset subset(const Dataset& dataset, std::span<const int> rows) {
+  Dataset part;
+  part.spec = dataset.spec;
+  part.features = Matrix<float>(static_cast<Index>(rows.size()), dataset.features.cols);
+  part.label_names = dataset.label_names;
+  part.group_noun = dataset.group_noun;
+  std::set<int> groups;
+  for (const int row : rows)
+    if (const int group = dataset.groups[static_cast<std::size_t>(row)]; group >= 0) groups.insert(group);
+  for (const int group : groups)
+    part.group_names.push_back(dataset.group_names[static_cast<std::size_t>(group)]);
+
+  std::map<int, int> audio_ids;  // of the whole -> of the part
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto row = static_cast<std::size_t>(rows[i]);
+    std::ranges::copy(dataset.features.row(rows[i]), part.features.row(static_cast<Index>(i)).begin());
+    part.labels.push_back(dataset.labels[row]);
+    const auto group = groups.find(dataset.groups[row]);
+    part.groups.push_back(group == groups.end() ? -1
+                                                : static_cast<int>(std::distance(groups.begin(), group)));
+    const auto n_audio = static_cast<int>(part.audio_hash.size());
+    const auto [known, is_first] = audio_ids.try_emplace(dataset.audio[row], n_audio);
+    if (is_first) part.audio_hash.push_back(dataset.audio_hash[static_cast<std::size_t>(dataset.audio[row])]);
+    part.audio.push_back(known->second);
+    part.duration_s.push_back(dataset.duration_s[row]);
+    part.clips.push_back(dataset.clips[row]);
+  }
+  return part;
+}
+
 }  // namespace melgrad

@@ -1,6 +1,7 @@
 #pragma once
 // What models learn from: the usable rows of a feature table, with labels and groups as numbers.
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,5 +32,8 @@ struct Dataset {
 // Drops refused rows. Fewer usable labels than min_labels is an error that says what was found: 2 to learn
 // from, 1 to test on.
 Dataset make_dataset(const FeatureTable& table, int min_labels = 2);
+
+// The given rows as a data set of their own: of the same labels, but only of the groups that they name.
+Dataset subset(const Dataset& dataset, std::span<const int> rows);
 
 }  // namespace melgrad

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <set>
@@ -249,22 +250,29 @@ SplitPlan speaker_folds(const Dataset& dataset, int n_folds, std::int64_t random
   return plan;
 }
 
-SplitPlan stratified_k_fold(const Dataset& dataset, int n_folds, std::int64_t random_state) {
+SplitPlan stratified_k_fold(const Dataset& dataset, int n_folds, std::int64_t random_state, bool shuffled) {
   if (n_folds < 2) fail_usage("n_folds {}: must be at least 2", n_folds);
   const auto n_recordings = static_cast<int>(dataset.audio_hash.size());
   if (n_folds > n_recordings)
     return impossible(fmt::format("{} folds of {} different recordings", n_folds, n_recordings));
 
-  // Recordings sorted by label are dealt out like cards: folds differ by one, and by one of each label.
+  // scikit-learn deals recordings sorted by label, the label that appears first before the others, out like
+  // cards, so that folds differ by one, and by one of each label. Of a label, that says how many a fold has;
+  // the first ones of the shuffled recordings go into the first fold, and so on.
+  auto by_label = recordings_by_label(dataset, all_rows(dataset));
+  std::ranges::sort(by_label, {}, [](const auto& recordings) {
+    return recordings.empty() ? std::numeric_limits<int>::max() : recordings.front().front();
+  });
   PhiloxSequence random(static_cast<std::uint64_t>(random_state), RandomStream::split, first_k_fold_stream);
   std::vector<int> fold_of_row(static_cast<std::size_t>(dataset.n_rows()));
   int dealt = 0;
-  for (auto& recordings : recordings_by_label(dataset, all_rows(dataset))) {
-    shuffle(recordings, random);
-    for (const Recording& recording : recordings) {
-      for (const int row : recording) fold_of_row[static_cast<std::size_t>(row)] = dealt % n_folds;
-      ++dealt;
-    }
+  for (auto& recordings : by_label) {
+    if (shuffled) shuffle(recordings, random);
+    std::vector<int> folds;
+    for (std::size_t i = 0; i < recordings.size(); ++i) folds.push_back(dealt++ % n_folds);
+    std::ranges::sort(folds);
+    for (std::size_t i = 0; i < recordings.size(); ++i)
+      for (const int row : recordings[i]) fold_of_row[static_cast<std::size_t>(row)] = folds[i];
   }
   SplitPlan plan;
   for (int fold = 0; fold < n_folds; ++fold) {

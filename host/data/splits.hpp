@@ -44,8 +44,10 @@ SplitPlan speaker_folds(const Dataset& dataset, int n_folds, std::int64_t random
 int default_speaker_folds(int n_groups);
 
 // Each distinct recording is tested once; labels are spread evenly over the folds, as in
-// sklearn.model_selection.StratifiedKFold(shuffle=True).
-SplitPlan stratified_k_fold(const Dataset& dataset, int n_folds, std::int64_t random_state);
+// sklearn.model_selection.StratifiedKFold(shuffle=True). Not shuffled, and of recordings that are all
+// different, the folds are those of StratifiedKFold(shuffle=False): consecutive clips of each label.
+SplitPlan stratified_k_fold(const Dataset& dataset, int n_folds, std::int64_t random_state,
+                            bool shuffled = true);
 
 // The division that the manifest's split column gives ("train", "test").
 SplitPlan given_split(const Dataset& dataset);

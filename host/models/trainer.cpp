@@ -1,18 +1,21 @@
 #include "host/models/trainer.hpp"
 
 #include <algorithm>
-#include <chrono>
-#include <limits>
+#include <cmath>
 
+#include "host/core/clock.hpp"
 #include "host/core/error.hpp"
+#include "host/core/parallel.hpp"
 #include "host/engine/training_rules.hpp"
 
 namespace melgrad {
 namespace {
 
 constexpr double seconds_between_updates = 0.25;
+// Parameters times rows that are trained in a second, before any stack has told: the pace of one core.
+constexpr double presumed_pace = 1e10;
 
-using Stack = std::vector<std::size_t>;  // indices of its jobs
+using JobIndices = std::vector<std::size_t>;
 
 Index n_parameters(const MlpSpec& spec, Index n_features, int n_classes) {
   Index count = 0;
@@ -24,88 +27,142 @@ Index n_parameters(const MlpSpec& spec, Index n_features, int n_classes) {
   return count + (fan_in + 1) * n_outputs(n_classes);
 }
 
-// Jobs of one architecture in order, cut into stacks of at most stack_bytes.
-std::vector<Stack> make_stacks(const TrainingSet& training_set, std::span<const MlpJob> jobs,
-                               Index stack_bytes) {
-  std::vector<Stack> groups;
+// [n_groups]: jobs of one architecture, in order.
+std::vector<JobIndices> group_by_architecture(std::span<const MlpJob> jobs) {
+  std::vector<JobIndices> groups;
   for (std::size_t job = 0; job < jobs.size(); ++job) {
-    auto group = std::ranges::find_if(
-        groups, [&](const Stack& each) { return same_architecture(jobs[each[0]].spec, jobs[job].spec); });
-    if (group == groups.end()) group = groups.insert(groups.end(), Stack{});
+    auto group = std::ranges::find_if(groups, [&](const JobIndices& each) {
+      return same_architecture(jobs[each[0]].spec, jobs[job].spec);
+    });
+    if (group == groups.end()) group = groups.insert(groups.end(), JobIndices{});
     group->push_back(job);
   }
-  std::vector<Stack> stacks;
-  for (const Stack& group : groups) {
-    const Index bytes_of_one =
-        16 * n_parameters(jobs[group[0]].spec, training_set.features.cols, training_set.n_classes);
-    const auto size = static_cast<std::size_t>(std::max<Index>(1, stack_bytes / bytes_of_one));
-    for (std::size_t first = 0; first < group.size(); first += size) {
-      const std::size_t end = std::min(first + size, group.size());
-      stacks.emplace_back(&group[first], &group[0] + end);
-    }
-  }
-  return stacks;
+  return groups;
 }
 
-class Clock {
+// Trains the jobs of one call.
+class Training {
  public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  Training(Engine& engine, const StackLimits& limits, const TrainingSet& training_set,
+           std::span<const MlpJob> jobs, Progress& progress)
+      : engine_(engine), limits_(limits), training_set_(training_set), jobs_(jobs), progress_(progress) {
+    for (const MlpJob& job : jobs) work_of_all_ += most_work(job);
+  }
+
+  void run(const std::function<void(const FinishedStack&)>& take) {
+    for (const JobIndices& group : group_by_architecture(jobs_)) {
+      for (std::size_t first = 0; first < group.size();) {
+        const std::size_t size = std::min(stack_size(jobs_[group[first]]), group.size() - first);
+        train_stack(std::span(group).subspan(first, size), take);
+        first += size;
+      }
+    }
   }
 
  private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  // Parameters times rows in an epoch of this job.
+  double epoch_work(const MlpJob& job) const {
+    return static_cast<double>(n_parameters(job.spec, training_set_.features.cols, training_set_.n_classes)) *
+           static_cast<double>(job.rows.size());
+  }
+  double most_work(const MlpJob& job) const { return job.spec.max_iter * epoch_work(job); }
+
+  // Models in the next stack, whose first job is `job`.
+  std::size_t stack_size(const MlpJob& job) const {
+    const Index bytes_of_one =
+        16 * n_parameters(job.spec, training_set_.features.cols, training_set_.n_classes);
+    double size = static_cast<double>(std::max<Index>(1, limits_.bytes / bytes_of_one));
+    if (std::isfinite(limits_.seconds))
+      size = std::min(size, std::max(2.0 * resolve_threads(0), limits_.seconds * pace_ / most_work(job)));
+    return static_cast<std::size_t>(std::max(size, 1.0));
+  }
+
+  void train_stack(std::span<const std::size_t> indices,
+                   const std::function<void(const FinishedStack&)>& take) {
+    const double wall_begin = wall_seconds(), cpu_begin = process_cpu_seconds();
+    std::vector<MlpJob> stack_jobs;
+    for (const std::size_t job : indices) stack_jobs.push_back(jobs_[job]);
+    const auto stack = engine_.mlp_stack(training_set_, stack_jobs);
+    for (int stretch = 1; advance(*stack, stack_jobs, stretch);) {
+    }
+    const double wall = wall_seconds() - wall_begin, cpu = process_cpu_seconds() - cpu_begin;
+
+    Index n_epochs = 0;
+    double work = 0;
+    for (std::size_t i = 0; i < stack_jobs.size(); ++i) {
+      const int n_iter = stack->progress(static_cast<int>(i)).n_iter;
+      n_epochs += n_iter;
+      work += n_iter * epoch_work(stack_jobs[i]);
+      work_done_ += most_work(stack_jobs[i]);
+    }
+    n_epochs_ += n_epochs;
+    n_done_ += static_cast<Index>(indices.size());
+    pace_ = work / std::max(wall, 1e-9);
+    std::vector<FitTimes> times;
+    for (std::size_t i = 0; i < stack_jobs.size(); ++i) {
+      const double share =
+          stack->progress(static_cast<int>(i)).n_iter / std::max(static_cast<double>(n_epochs), 1.0);
+      times.push_back({share * wall, share * cpu});
+    }
+    take({indices, *stack, times});
+  }
+
+  // Trains the stack's running models by a stretch of epochs, and makes the next one take about as long as
+  // the wait for an update. False once none runs any more.
+  bool advance(MlpStack& stack, std::span<const MlpJob> stack_jobs, int& stretch) {
+    if (progress_.stop_asked()) throw Interrupted();
+    const double begin = wall_seconds();
+    stack.train(stretch);
+    Index n_running = 0;
+    Index n_epochs = n_epochs_;
+    double work = work_done_;
+    for (std::size_t i = 0; i < stack_jobs.size(); ++i) {
+      const MlpProgress& model = stack.progress(static_cast<int>(i));
+      const bool runs = model.stop_reason == StopReason::running;
+      n_running += runs;
+      n_epochs += model.n_iter;
+      work += runs ? model.n_iter * epoch_work(stack_jobs[i]) : most_work(stack_jobs[i]);
+    }
+    progress_.weigh(work / work_of_all_);
+    progress_.update(n_done_ + static_cast<Index>(stack_jobs.size()) - n_running,
+                     fmt::format("{:.0f} epochs/s",
+                                 static_cast<double>(n_epochs) / std::max(wall_seconds() - begin_, 1e-9)));
+    const double next = stretch * seconds_between_updates / std::max(wall_seconds() - begin, 1e-6);
+    stretch = static_cast<int>(std::clamp(next, 1.0, 8.0 * stretch));
+    return n_running > 0;
+  }
+
+  Engine& engine_;
+  StackLimits limits_;
+  TrainingSet training_set_;
+  std::span<const MlpJob> jobs_;
+  Progress& progress_;
+  double begin_ = wall_seconds();
+  double pace_ = presumed_pace;
+  double work_of_all_ = 0;
+  double work_done_ = 0;  // of finished stacks; a model that stopped early has done all of its work
+  Index n_done_ = 0;      // models of finished stacks
+  Index n_epochs_ = 0;    // of finished stacks
 };
 
-// Trains a stack to its end, in stretches of epochs that take about as long as the wait for an update.
-void train_stack(MlpStack& stack, int n_models, Index n_done, Index& n_epochs, const Clock& clock,
-                 Progress& progress) {
-  for (int stretch = 1;;) {
-    const Clock stretch_clock;
-    stack.train(stretch);
-    int n_running = 0;
-    Index n_iter = 0;
-    for (int model = 0; model < n_models; ++model) {
-      n_running += stack.progress(model).stop_reason == StopReason::running;
-      n_iter += stack.progress(model).n_iter;
-    }
-    progress.update(n_done + n_models - n_running,
-                    fmt::format("{:.0f} epochs/s", static_cast<double>(n_epochs + n_iter) / clock.seconds()));
-    if (n_running == 0) {
-      n_epochs += n_iter;
-      return;
-    }
-    const double next = stretch * seconds_between_updates / std::max(stretch_clock.seconds(), 1e-6);
-    stretch = static_cast<int>(std::clamp(next, 1.0, 8.0 * stretch));
-  }
-}
-
 }  // namespace
+
+void Trainer::train(const TrainingSet& training_set, std::span<const MlpJob> jobs, Progress& progress,
+                    const std::function<void(const FinishedStack&)>& take) {
+  Training(engine_, limits_, training_set, jobs, progress).run(take);
+}
 
 std::vector<FittedMlp> Trainer::fit(const TrainingSet& training_set, std::span<const MlpJob> jobs,
                                     Progress& progress) {
   std::vector<FittedMlp> fitted(jobs.size());
-  const Clock clock;
-  Index n_done = 0;
-  Index n_epochs = 0;
   progress.begin("training", static_cast<Index>(jobs.size()));
-  for (const Stack& indices : make_stacks(training_set, jobs, stack_bytes_)) {
-    std::vector<MlpJob> stack_jobs;
-    for (std::size_t job : indices) stack_jobs.push_back(jobs[job]);
-    const Clock stack_clock;
-    const auto stack = engine_.mlp_stack(training_set, stack_jobs);
-    const auto n_models = static_cast<int>(indices.size());
-    const Index n_epochs_before = n_epochs;
-    train_stack(*stack, n_models, n_done, n_epochs, clock, progress);
-    n_done += n_models;
-    const double seconds_per_epoch = stack_clock.seconds() / static_cast<double>(n_epochs - n_epochs_before);
-    for (int model = 0; model < n_models; ++model) {
-      FittedMlp& each = fitted[indices[static_cast<std::size_t>(model)]];
-      each.parameters = stack->parameters(model);
-      each.progress = stack->progress(model);
-      each.fit_seconds = seconds_per_epoch * each.progress.n_iter;
+  train(training_set, jobs, progress, [&](const FinishedStack& stack) {
+    for (std::size_t i = 0; i < stack.jobs.size(); ++i) {
+      const auto model = static_cast<int>(i);
+      fitted[stack.jobs[i]] = {stack.models.parameters(model), stack.models.progress(model),
+                               stack.times[i].wall_seconds};
     }
-  }
+  });
   progress.end();
   return fitted;
 }
