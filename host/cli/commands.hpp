@@ -11,6 +11,9 @@ Command make_train_command(CLI::App& program, CommonOptions& common);
 Command make_evaluate_command(CLI::App& program, CommonOptions& common);
 Command make_predict_command(CLI::App& program, CommonOptions& common);
 Command make_export_command(CLI::App& program, CommonOptions& common);
+Command make_sweep_command(CLI::App& program, CommonOptions& common);
+Command make_validation_curve_command(CLI::App& program, CommonOptions& common);
+Command make_learning_curve_command(CLI::App& program, CommonOptions& common);
 Command make_info_command(CLI::App& program, CommonOptions& common);
 Command make_bench_command(CLI::App& program, CommonOptions& common);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <ctime>
 
 #include "host/cli/options.hpp"
@@ -10,6 +11,8 @@
 
 namespace melgrad {
 namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
 
 constexpr std::chrono::milliseconds redraw_every{100};
 constexpr std::chrono::seconds line_every{10};  // where stderr is no terminal
@@ -51,6 +54,7 @@ void Console::begin(std::string_view stage, Index n_steps) {
   note_.clear();
   n_steps_ = n_steps;
   done_ = 0;
+  share_done_ = 0;
   started_ = last_shown_ = Clock::now();
   if (terminal_ && !quiet_) draw_bar();
 }
@@ -66,6 +70,21 @@ void Console::update(Index done, std::string_view note) {
     draw_bar();
   else
     say("", status_line(), true);
+}
+
+void Console::weigh(double share_done) {
+  share_done_ = share_done;
+}
+
+bool Console::stop_asked() const {
+  return interrupted != 0;
+}
+
+void Console::heed_interrupts() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { interrupted = 1; };
+  action.sa_flags = SA_RESETHAND;
+  sigaction(SIGINT, &action, nullptr);
 }
 
 void Console::end() {
@@ -133,16 +152,19 @@ void Console::log(std::string_view severity, std::string_view message) {
   std::fflush(log_);
 }
 
+double Console::share_of_steps() const {
+  return n_steps_ > 0 ? static_cast<double>(done_) / static_cast<double>(n_steps_) : 0;
+}
+
 std::string Console::status_line() const {
   const double seconds = seconds_between(started_, Clock::now());
   const double rate = seconds > 0 ? static_cast<double>(done_) / seconds : 0;
   std::string line = fmt::format("{}: {}", stage_, done_);
-  if (n_steps_ > 0)
-    line += fmt::format("/{} ({:.0f} %)", n_steps_,
-                        100.0 * static_cast<double>(done_) / static_cast<double>(n_steps_));
+  if (n_steps_ > 0) line += fmt::format("/{} ({:.0f} %)", n_steps_, 100 * share_of_steps());
   if (done_ > 0) line += ", " + rate_text(rate);
-  if (done_ > 0 && n_steps_ > done_)
-    line += fmt::format(", {} left", time_text(static_cast<double>(n_steps_ - done_) / rate));
+  const double share = share_done_ > 0 ? share_done_ : share_of_steps();
+  if (share > 0 && n_steps_ > done_)
+    line += fmt::format(", {} left", time_text(seconds * (1 - share) / share));
   if (!note_.empty()) line += ", " + note_;
   return line;
 }
@@ -151,7 +173,7 @@ void Console::draw_bar() {
   constexpr int bar_width = 24;
   std::string line = status_line();
   if (n_steps_ > 0) {
-    const double share = static_cast<double>(done_) / static_cast<double>(n_steps_);
+    const double share = share_done_ > 0 ? share_done_ : share_of_steps();
     line = fmt::format("{} {}", bar(share, bar_width, err_style_), line);
   }
   line = cut(line, err_style_.width - 1);  // a line that wraps could not be drawn over

@@ -17,7 +17,7 @@ namespace melgrad {
 struct CommonOptions;
 
 // The program's exit statuses.
-enum ExitStatus { exit_done = 0, exit_failed = 1, exit_usage = 2, exit_refused = 3 };
+enum ExitStatus { exit_done = 0, exit_failed = 1, exit_usage = 2, exit_refused = 3, exit_interrupted = 130 };
 
 // On a terminal, progress is a bar that is drawn over itself, with the rate and the time left; elsewhere a
 // line when a stage ends, and every ten seconds while it lasts.
@@ -30,8 +30,14 @@ class Console final : public Progress {
 
   void begin(std::string_view stage, Index n_steps) override;
   void update(Index done, std::string_view note) override;
+  void weigh(double share_done) override;
   void end() override;
   void warn(std::string_view message) override;
+  bool stop_asked() const override;
+
+  // From now on the first Ctrl-C asks the work to stop where it can be taken up again; the second one ends
+  // the program.
+  void heed_interrupts();
 
   // For stderr, except with --quiet.
   void note(std::string_view message);
@@ -56,6 +62,7 @@ class Console final : public Progress {
   void log(std::string_view severity, std::string_view message);
   void draw_bar();
   void clear_bar();
+  double share_of_steps() const;
   std::string status_line() const;
 
   bool json_ = false;
@@ -71,6 +78,7 @@ class Console final : public Progress {
   std::string note_;
   Index n_steps_ = 0;
   Index done_ = 0;
+  double share_done_ = 0;  // as weigh() said; 0: every step is alike
   bool bar_drawn_ = false;
   Clock::time_point started_;
   Clock::time_point last_shown_;

@@ -26,7 +26,8 @@ DATA is a folder of recordings (WAV, FLAC, OGG, MP3...): RAVDESS names are recog
 file's folder is its label, or --pattern says what file names hold; or it is a CSV file with a header
 and the columns path,label[,group][,split].
 
-Exit status: 0 done, 1 failed, 2 wrong usage, 3 done, but some inputs were refused (each is named).)";
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 done, but some inputs were refused (each is named),
+130 interrupted: the same command goes on.)";
 
 int fail_parse(const std::string& message, const std::string& help_command) {
   fmt::print(stderr, "melgrad: {}\n({} shows what there is)\n", message, help_command);
@@ -51,6 +52,8 @@ int run_command(const Command& command, const CommonOptions& common) {
   } catch (const UsageError& error) {
     console.error(error.what());
     return exit_usage;
+  } catch (const Interrupted&) {
+    return exit_interrupted;
   } catch (const std::bad_alloc&) {
     console.error("out of memory");
   } catch (const std::exception& error) {
@@ -67,11 +70,17 @@ int run_program(int argc, const char* const* argv) {
   program.set_help_flag("-h,--help", "this help");
   program.set_version_flag("--version", "melgrad " MELGRAD_VERSION, "the version");
   CommonOptions common;
-  const std::vector<Command> commands = {
-      make_run_command(program, common),     make_extract_command(program, common),
-      make_train_command(program, common),   make_evaluate_command(program, common),
-      make_predict_command(program, common), make_export_command(program, common),
-      make_info_command(program, common),    make_bench_command(program, common)};
+  const std::vector<Command> commands = {make_run_command(program, common),
+                                         make_extract_command(program, common),
+                                         make_train_command(program, common),
+                                         make_evaluate_command(program, common),
+                                         make_predict_command(program, common),
+                                         make_export_command(program, common),
+                                         make_sweep_command(program, common),
+                                         make_validation_curve_command(program, common),
+                                         make_learning_curve_command(program, common),
+                                         make_info_command(program, common),
+                                         make_bench_command(program, common)};
 
   if (argc < 2) {
     fmt::print(stderr, "{}", program.help());

@@ -11,6 +11,7 @@
 #include "host/data/standard_scaler.hpp"
 #include "host/evaluation/predict.hpp"
 #include "host/models/trainer.hpp"
+#include "host/models/training_rows.hpp"
 
 namespace melgrad {
 namespace {
@@ -31,21 +32,14 @@ class JobList {
   // A model of `rows`, standardised over all of them, as a scikit-learn pipeline does, those held out for
   // early_stopping included.
   void add(const MlpSpec& spec, const std::vector<int>& rows, std::string_view name) {
-    Job job{spec, rows, {}, fit_standard_scaler(dataset_.features.view(), rows)};
-    if (spec.early_stopping) {
-      Split held_out = hold_out(dataset_, rows, spec.validation_fraction, spec.random_state);
-      if (held_out.test.empty())
-        fail("early_stopping: {} of {} has no label with two recordings, one of which could be held out",
-             clips(rows.size()), name);
-      job.rows = std::move(held_out.train);
-      job.validation_rows = std::move(held_out.test);
-    }
-    jobs_.push_back(std::move(job));
+    jobs_.push_back({spec, training_rows(dataset_, spec, rows, name),
+                     fit_standard_scaler(dataset_.features.view(), rows)});
   }
 
   std::vector<FittedMlp> fit(Engine& engine, Progress& progress) const {
     std::vector<MlpJob> jobs;
-    for (const Job& job : jobs_) jobs.push_back({job.spec, job.rows, job.validation_rows, &job.scaling});
+    for (const Job& job : jobs_)
+      jobs.push_back({job.spec, job.rows.training, job.rows.validation, &job.scaling});
     const TrainingSet training_set{dataset_.features.view(), dataset_.labels, dataset_.n_classes()};
     return Trainer(engine).fit(training_set, jobs, progress);
   }
@@ -57,8 +51,7 @@ class JobList {
  private:
   struct Job {
     MlpSpec spec;
-    std::vector<int> rows;
-    std::vector<int> validation_rows;
+    TrainingRows rows;
     FeatureScaling scaling;
   };
   const Dataset& dataset_;

@@ -6,6 +6,7 @@
 
 #include "host/cache/atomic_file.hpp"
 #include "host/core/error.hpp"
+#include "host/core/pretty_json.hpp"
 
 namespace melgrad {
 namespace {
@@ -238,33 +239,6 @@ ProtocolResult protocol_from_json(const Json& json) {
   return result;
 }
 
-// Lists of numbers or words on one line, and objects of them that fit on one; the rest indented.
-void write_pretty(const Json& json, std::size_t indent, std::string& text) {
-  constexpr std::size_t longest_object = 320;
-  const auto is_flat = std::ranges::none_of(json, [](const Json& each) { return each.is_structured(); });
-  if (!json.is_structured() || json.empty() || (json.is_array() && is_flat)) {
-    text += json.dump();
-    return;
-  }
-  if (is_flat) {
-    std::string line = json.dump();
-    if (line.size() <= longest_object) {
-      text += line;
-      return;
-    }
-  }
-  const std::string margin(indent + 2, ' ');
-  text += json.is_object() ? "{\n" : "[\n";
-  bool first = true;
-  for (const auto& [name, value] : json.items()) {
-    text += first ? margin : ",\n" + margin;
-    first = false;
-    if (json.is_object()) text += Json(name).dump() + ": ";
-    write_pretty(value, indent + 2, text);
-  }
-  text += '\n' + std::string(indent, ' ') + (json.is_object() ? '}' : ']');
-}
-
 }  // namespace
 
 DatasetSummary summarise(const std::string& name, const Dataset& dataset, std::vector<Refusal> refused) {
@@ -344,9 +318,7 @@ Results results_from_json(const Json& json) {
 }
 
 std::string results_file_text(const Results& results) {
-  std::string text;
-  write_pretty(to_json(results), 0, text);
-  return text + '\n';
+  return pretty_text(to_json(results));
 }
 
 void write_results(const Results& results, const std::filesystem::path& file) {

@@ -6,9 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <stdexcept>
-
-#include "support/audio_files.hpp"
 
 namespace melgrad::test {
 namespace {
@@ -30,27 +29,47 @@ namespace {
 
 }  // namespace
 
-ProgramRun run_melgrad(const std::vector<std::string>& arguments, const ProgramOptions& options) {
-  const TemporaryFolder folder;
-  const std::string out =
-      options.stdout_file.empty() ? (folder / "out").string() : options.stdout_file.string();
-  const std::string err = (folder / "err").string();
+RunningProgram::RunningProgram(const std::vector<std::string>& arguments, const ProgramOptions& options)
+    : out_(options.stdout_file.empty() ? (folder_ / "out").string() : options.stdout_file.string()),
+      err_((folder_ / "err").string()),
+      captures_stdout_(options.stdout_file.empty()) {
   std::vector<std::string> words = {MELGRAD_PROGRAM};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
+  child_ = fork();
+  if (child_ < 0) throw std::runtime_error("fork failed");
+  if (child_ == 0) become_program(argv.data(), out_.c_str(), err_.c_str(), options);
+}
 
-  const pid_t child = fork();
-  if (child < 0) throw std::runtime_error("fork failed");
-  if (child == 0) become_program(argv.data(), out.c_str(), err.c_str(), options);
-  int status = 0;
-  if (waitpid(child, &status, 0) != child) throw std::runtime_error("waitpid failed");
+RunningProgram::~RunningProgram() {
+  if (ended_) return;
+  kill(child_, SIGKILL);
+  waitpid(child_, &status_, 0);
+}
+
+bool RunningProgram::runs() {
+  if (!ended_) ended_ = waitpid(child_, &status_, WNOHANG) == child_;
+  return !ended_;
+}
+
+void RunningProgram::send(int signal) {
+  if (!ended_) kill(child_, signal);
+}
+
+ProgramRun RunningProgram::wait() {
+  if (!ended_ && waitpid(child_, &status_, 0) != child_) throw std::runtime_error("waitpid failed");
+  ended_ = true;
   ProgramRun run;
-  run.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  if (options.stdout_file.empty()) run.out = read_bytes(out);
-  run.err = read_bytes(err);
+  run.status = WIFEXITED(status_) ? WEXITSTATUS(status_) : 128 + WTERMSIG(status_);
+  if (captures_stdout_) run.out = read_bytes(out_);
+  run.err = read_bytes(err_);
   return run;
+}
+
+ProgramRun run_melgrad(const std::vector<std::string>& arguments, const ProgramOptions& options) {
+  return RunningProgram(arguments, options).wait();
 }
 
 }  // namespace melgrad::test

@@ -1,9 +1,13 @@
 #pragma once
 // Runs the program under test as a person would.
 
+#include <sys/types.h>
+
 #include <filesystem>
 #include <string>
 #include <vector>
+
+#include "support/audio_files.hpp"
 
 namespace melgrad::test {
 
@@ -20,7 +24,29 @@ struct ProgramOptions {
   bool without_root_access = false;
 };
 
-// melgrad with these arguments, stdin closed, stderr captured.
+// melgrad with these arguments, stdin closed, stderr captured, while it runs.
+class RunningProgram {
+ public:
+  explicit RunningProgram(const std::vector<std::string>& arguments, const ProgramOptions& options = {});
+  // Ends the program if it still runs.
+  ~RunningProgram();
+  RunningProgram(const RunningProgram&) = delete;
+  RunningProgram& operator=(const RunningProgram&) = delete;
+
+  bool runs();
+  void send(int signal);
+  ProgramRun wait();
+
+ private:
+  TemporaryFolder folder_;
+  std::string out_, err_;
+  bool captures_stdout_;
+  pid_t child_;
+  int status_ = 0;
+  bool ended_ = false;
+};
+
+// The same, to its end.
 ProgramRun run_melgrad(const std::vector<std::string>& arguments, const ProgramOptions& options = {});
 
 }  // namespace melgrad::test
