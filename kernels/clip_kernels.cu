@@ -14,12 +14,11 @@ namespace {
 template <class Visit>
 __device__ __forceinline__ void for_each_peak(const FeatureTables& tables, const Part& part,
                                               const ClipTask& clip, const Visit& visit) {
-  const std::int64_t first = std::int64_t{clip.first_chunk} * n_warps,
-                     end = first + std::int64_t{clip.n_chunks} * n_warps;
-  for (std::int64_t list = first + warp_id(); list < end; list += n_warps) {
-    const Peak* const peaks = part.peaks + list * tables.peaks.peaks_per_warp;
-    const int n = part.n_peaks[list];
-    for (int i = lane_id(); i < n; i += 32) visit(peaks[i]);
+  for (int i = warp_id(); i < clip.n_chunks * n_warps; i += n_warps) {
+    const int chunk = clip.first_chunk + i / n_warps;
+    const PeakList list = peak_list(tables, part, chunk, part.chunks[chunk], i % n_warps);
+    const int n = *list.n;
+    for (int k = lane_id(); k < n; k += 32) visit(list.peaks[k]);
   }
 }
 

@@ -53,9 +53,10 @@ class VendorSpectra {
         spectrum_{
             plan.spec.stft.n_fft, spectrum_row_stride(plan.n_bins), window, frames_.data(), spectra_.data(),
             rows_.data()} {
-    // Frames that no chunk has been put to are transformed, too.
-    check(cudaMemset(frames_.data(), 0, at(frames_.size()) * sizeof(float)), "frames");
-    check(cudaDeviceSynchronize(), "frames");  // cudaMemset need not be done when it returns
+    // The frames of chunks that are not there are transformed, too.
+    const Stream stream;
+    check(cudaMemsetAsync(frames_.data(), 0, at(frames_.size()) * sizeof(float), stream.get()), "frames");
+    stream.synchronize();
   }
 
   // Calls use(spectrum, first_chunk, n_chunks) with the spectra of all chunks of a part in turn.

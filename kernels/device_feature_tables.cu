@@ -85,17 +85,12 @@ std::vector<float> least_floats_at_edges() {
   return floats;
 }
 
-PeakSearch peak_search(const TuningPlan& tuning, int tile_frames) {
-  PeakSearch search{};
+void search_peaks(const TuningPlan& tuning, PeakSearch& search) {
   search.first_bin = tuning.first_bin;
   search.end_bin = tuning.end_bin;
   search.hz_per_bin = static_cast<float>(tuning.hz_per_bin);
   search.hz_error = static_cast<float>(tuning.hz_per_bin - static_cast<double>(search.hz_per_bin));
-  // Peaks are never neighbours. A warp has every eighth frame of a tile. Whole sectors.
-  const int n_tiles = chunk_frames(tile_frames) / tile_frames;
-  const int frames_per_warp = n_tiles * ((tile_frames + n_warps - 1) / n_warps);
-  search.peaks_per_warp = (frames_per_warp * (tuning.end_bin - tuning.first_bin + 1) / 2 + 3) / 4 * 4;
-  return search;
+  search.peaks_per_frame = (tuning.end_bin - tuning.first_bin + 1) / 2;  // they are never neighbours
 }
 
 // ---- all tables on the host, descriptor by descriptor
@@ -117,7 +112,8 @@ class HostTables {
     view.n_features = static_cast<int>(plan.n_features);
     view.hop_length = plan.spec.stft.hop_length;
     view.n_tunings = size_of(tuning_chroma);
-    if (view.n_tunings > 0) view.peaks = peak_search(plan.tuning, tile_frames);
+    view.peaks.warps = std::min(tile_frames, n_warps);
+    if (view.n_tunings > 0) search_peaks(plan.tuning, view.peaks);
   }
 
   FeatureTables view{};

@@ -42,11 +42,6 @@ __device__ __forceinline__ void prefetch_tile(const FrameSamples& next, int n_ff
     prefetch_to_l2(begin + at);
 }
 
-__device__ __forceinline__ PeakList peak_list(const FeatureTables& tables, const Part& part, int chunk) {
-  const std::int64_t list = std::int64_t{chunk} * n_warps + warp_id();
-  return {part.peaks + list * tables.peaks.peaks_per_warp, part.n_peaks + list};
-}
-
 // One block computes a chunk; two blocks share a multiprocessor.
 template <int n_fft>
 __global__ void __launch_bounds__(n_threads, 2)
@@ -57,7 +52,7 @@ __global__ void __launch_bounds__(n_threads, 2)
   const int chunk_id = static_cast<int>(blockIdx.x);
   const ChunkTask chunk = part.chunks[chunk_id];
   const bool finds_peaks = tables.peaks.first_bin < tables.peaks.end_bin;
-  const PeakList peaks = peak_list(tables, part, chunk_id);
+  const PeakList peaks = peak_list(tables, part, chunk_id, chunk, warp_id());
   float* const sums = part.sums + std::int64_t{chunk_id} * tables.n_sums;
   int n_peaks = 0;
   for (int first = 0; first < chunk.n_frames; first += Shape::n_frames) {
@@ -112,20 +107,23 @@ __global__ void __launch_bounds__(n_threads, 2)
 
 // ---- spectra in device memory
 
-// A block writes a windowed frame; grid (row_frames, n_chunks). Frames that a chunk does not have are zeros.
+// A block writes a windowed frame; grid (row_frames, chunks that the buffers hold). Frames that there are not
+// are zeros.
 __global__ void __launch_bounds__(n_threads)
     frames_kernel(SpectrumRows spectrum, int first_chunk, const __grid_constant__ FeatureTables tables,
                   const __grid_constant__ Part part) {
-  const ChunkTask& chunk = part.chunks[first_chunk + static_cast<int>(blockIdx.y)];
-  const int f = static_cast<int>(blockIdx.x);
-  const FrameSamples source = tile_samples(tables, part, chunk, f, 1);
-  float* const out = spectrum.frames + (std::int64_t{blockIdx.y} * row_frames + f) * spectrum.n_fft;
+  const int f = static_cast<int>(blockIdx.x), c = static_cast<int>(blockIdx.y);
+  float* const out = spectrum.frames + (std::int64_t{c} * row_frames + f) * spectrum.n_fft;
+  if (f >= part.chunks[first_chunk + c].n_frames) {
+    for (int i = static_cast<int>(threadIdx.x); i < spectrum.n_fft; i += n_threads) out[i] = 0;
+    return;
+  }
+  const FrameSamples source = tile_samples(tables, part, part.chunks[first_chunk + c], f, 1);
   for (int i = static_cast<int>(threadIdx.x); i < spectrum.n_fft; i += n_threads) {
-    float sample = 0;
-    if (f < chunk.n_frames)
-      sample = source.is_float
-                   ? 32768.0f * static_cast<const float*>(source.samples)[source.first + i]
-                   : static_cast<float>(static_cast<const std::int16_t*>(source.samples)[source.first + i]);
+    const std::int64_t from = source.first + i;
+    const float sample = source.is_float
+                             ? 32768.0f * static_cast<const float*>(source.samples)[from]
+                             : static_cast<float>(static_cast<const std::int16_t*>(source.samples)[from]);
     out[i] = sample * spectrum.window[i];
   }
 }
@@ -166,7 +164,7 @@ __global__ void __launch_bounds__(n_threads, 2)
   const float* const rows = chunk_rows(spectrum);
   float* const sums = part.sums + std::int64_t{chunk_id} * tables.n_sums;
   const bool finds_peaks = tables.peaks.first_bin < tables.peaks.end_bin;
-  const PeakList peaks = peak_list(tables, part, chunk_id);
+  const PeakList peaks = peak_list(tables, part, chunk_id, chunk, warp_id());
   int n_peaks = 0;
   for (int first = 0; first < chunk.n_frames; first += rows_at_once) {
     const TileRows tile{rows + first * spectrum.row_stride, spectrum.row_stride,

@@ -26,7 +26,7 @@ void launch_analyse(int n_fft, const FeatureTables& tables, const Part& part, cu
 void launch_chroma(int n_fft, const FeatureTables& tables, const Part& part, cudaStream_t stream);
 
 // Spectra in device memory, of chunks [first_chunk, first_chunk + n_chunks) of the part: |X|^2
-// [n_chunks][row_frames][row_stride], with the largest of a frame behind its bins.
+// [row_frames][row_stride] each, with the largest of a frame behind its bins.
 inline constexpr int row_frames = 32;   // of a chunk
 inline constexpr int rows_at_once = 8;  // of a stage
 struct SpectrumRows {

@@ -116,7 +116,8 @@ inline constexpr int n_tuning_bins = 100;  // TuningPlan::n_tunings
 struct PeakSearch {
   int first_bin, end_bin;      // none if equal
   float hz_per_bin, hz_error;  // hz_per_bin + hz_error is TuningPlan's
-  int peaks_per_warp;          // room of a warp for the peaks of its frames of a chunk
+  int peaks_per_frame;         // at most
+  int warps;                   // that look for peaks: frame f of a tile is looked at by warp f % warps
 };
 struct alignas(8) Peak {
   float magnitude, pitch;
@@ -217,7 +218,7 @@ struct Part {
   float* sums;                // [n_chunks][n_sums]
   Statistics* statistics;     // [n_chunks][n_statistics]
   float* db;                  // [n_rows][n_db]
-  Peak* peaks;                // [n_chunks][n_warps][peaks_per_warp]
+  Peak* peaks;                // [n_rows][peaks_per_frame], a chunk's as lists of its warps
   int* n_peaks;               // [n_chunks][n_warps]
   std::uint32_t* magnitudes;  // [n_rows][magnitude_words]: 16 bits each of two bins; or null
   int magnitude_words;

@@ -111,9 +111,8 @@ PartLayout PartPlanner::layout(const PartSize& part, bool with_tracks) const {
   layout.uploaded = end;
   layout.loudest_db = take(part.n_clips * tables.n_mfcc, sizeof(unsigned));
   layout.tunings = take(part.n_clips * tables.n_tunings, sizeof(int));
-  const Index n_lists = tables.n_tunings > 0 ? part.n_chunks * n_warps : 0;
-  layout.n_peaks = take(n_lists, sizeof(int));
-  layout.peaks = take(n_lists * tables.peaks.peaks_per_warp, sizeof(Peak));
+  layout.n_peaks = take(tables.n_tunings > 0 ? part.n_chunks * n_warps : 0, sizeof(int));
+  layout.peaks = take(part.n_rows * tables.peaks.peaks_per_frame, sizeof(Peak));
   layout.sums = take(part.n_chunks * tables.n_sums, sizeof(float));
   layout.statistics = take(part.n_chunks * tables.n_statistics, sizeof(Statistics));
   layout.clip_sums = take(part.n_clips * tables.n_sums, sizeof(double));

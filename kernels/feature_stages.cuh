@@ -181,6 +181,14 @@ struct PeakList {
   Peak* peaks;
   int* n;
 };
+__device__ __forceinline__ PeakList peak_list(const FeatureTables& tables, const Part& part, int chunk_id,
+                                              const ChunkTask& chunk, int warp) {
+  // Frames of the warps before: as evenly as frames in turns are.
+  const int n_each = chunk.n_frames / tables.peaks.warps, rest = chunk.n_frames % tables.peaks.warps;
+  const std::int64_t row = chunk.first_row + min(warp, tables.peaks.warps) * n_each + min(warp, rest);
+  return {part.peaks + row * tables.peaks.peaks_per_frame,
+          part.n_peaks + std::int64_t{chunk_id} * n_warps + warp};
+}
 
 // Appends the peaks of one frame's |X|^2 to a warp's list, which has n; returns the new n. largest: of |X|^2.
 // Magnitudes are roots rounded as IEEE says: nearly silent frames have flat spectra, in which rounding
@@ -225,7 +233,8 @@ __device__ __noinline__ int peak_stage(const PeakSearch& search, const TileRows&
   return n;
 }
 
-// ---- magnitudes kept as 16 bits of the frame's largest, bins 2 i and 2 i + 1 in word i
+// ---- magnitudes kept as 16 bits: roots of |X| over the frame's largest, which leave an error of 1.5e-5
+// sqrt(|X| / largest) of it. Bins 2 i and 2 i + 1 are in word i.
 
 __device__ __forceinline__ std::uint32_t sixteen_bits(float x) {
   return static_cast<std::uint32_t>(min(__float2int_rn(x), 65535));
@@ -238,17 +247,17 @@ __device__ __noinline__ void keep_magnitudes(const Part& part, int n_bins, const
     const float* const row = tile.rows + f * tile.stride;
     float largest = row[largest_at];
     if (n_largest == 2) largest = fmaxf(largest, row[largest_at + 1]);
-    const float scale = largest > 0 ? 65535.0f / sqrtf(largest) : 0.0f;
+    const float scale = largest > 0 ? 65535.0f / sqrtf(sqrtf(largest)) : 0.0f;
     std::uint32_t* const out = part.magnitudes + (first_row + f) * part.magnitude_words;
     for (int i = lane_id(); i < part.magnitude_words; i += 32) {
-      const float low = 2 * i < n_bins ? fast_sqrt(row[2 * i]) : 0.0f;
-      const float high = 2 * i + 1 < n_bins ? fast_sqrt(row[2 * i + 1]) : 0.0f;
+      const float low = 2 * i < n_bins ? fast_sqrt(fast_sqrt(row[2 * i])) : 0.0f;
+      const float high = 2 * i + 1 < n_bins ? fast_sqrt(fast_sqrt(row[2 * i + 1])) : 0.0f;
       out[i] = sixteen_bits(low * scale) | sixteen_bits(high * scale) << 16;
     }
   }
 }
 
-// rows[frame][bin] in units of 1/65535 of the frame's largest: chroma is relative to its frame's maximum.
+// rows[frame][bin] = |X|, but for a factor of its frame: chroma is relative to the frame's maximum.
 inline __device__ __noinline__ void load_magnitudes(const Part& part, int n_bins, std::int64_t first_row,
                                                     int n_valid, int tile_frames, int stride, float* rows) {
   for (int f = warp_id(); f < tile_frames; f += n_warps) {
@@ -256,8 +265,9 @@ inline __device__ __noinline__ void load_magnitudes(const Part& part, int n_bins
     const std::uint32_t* const from = part.magnitudes + (first_row + f) * part.magnitude_words;
     for (int i = lane_id(); 2 * i < n_bins; i += 32) {
       const std::uint32_t word = f < n_valid ? __ldg(from + i) : 0;
-      row[2 * i] = static_cast<float>(word & 0xffffu);
-      if (2 * i + 1 < n_bins) row[2 * i + 1] = static_cast<float>(word >> 16);
+      const float low = static_cast<float>(word & 0xffffu), high = static_cast<float>(word >> 16);
+      row[2 * i] = low * low;
+      if (2 * i + 1 < n_bins) row[2 * i + 1] = high * high;
     }
   }
 }

@@ -116,8 +116,8 @@ void release_barrier(Block& block) {
   for (Thread& thread : block.threads) {
     if (thread.state != ThreadState::at_barrier) continue;
     if (!first) first = &thread;
-    if (thread.site.line() != first->site.line() || std::strcmp(thread.operation, first->operation) != 0 ||
-        std::strcmp(thread.site.file_name(), first->site.file_name()) != 0)
+    if (thread.site.line() != first->site.line() || !same_text(thread.operation, first->operation) ||
+        !same_text(thread.site.file_name(), first->site.file_name()))
       throw Fault(fmt::format("{}: divergent barrier: {}", describe_block(block), describe_waiting(block)));
     count += thread.predicate != 0;
   }

@@ -1,6 +1,7 @@
 #pragma once
 // What the emulator says when a kernel or its host code does something that a GPU would not forgive.
 
+#include <cstring>
 #include <source_location>
 #include <span>
 #include <stdexcept>
@@ -18,6 +19,11 @@ class Fault : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
+
+// For names of operations and files, which are nearly always the very same literal.
+inline bool same_text(const char* a, const char* b) {
+  return a == b || std::strcmp(a, b) == 0;
+}
 
 // "engine.cu:12"
 std::string describe(const Site& site);

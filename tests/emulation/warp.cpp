@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 
 namespace melgrad::emulation {
@@ -13,8 +12,8 @@ namespace {
 
 // What two lanes that name each other must agree on.
 void check_agreement(const Thread& me, const Thread& other) {
-  if (other.mask == me.mask && std::strcmp(other.operation, me.operation) == 0 &&
-      other.site.line() == me.site.line() && std::strcmp(other.site.file_name(), me.site.file_name()) == 0)
+  if (other.mask == me.mask && other.site.line() == me.site.line() &&
+      same_text(other.operation, me.operation) && same_text(other.site.file_name(), me.site.file_name()))
     return;
   fault(fmt::format("lanes of a warp disagree: {}({:#010x}) in {}, but lane {} is at {}({:#010x}) in {}",
                     me.operation, me.mask, describe(me.site), other.lane(), other.operation, other.mask,

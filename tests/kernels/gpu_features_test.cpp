@@ -81,7 +81,8 @@ TEST_SUITE("gpu_features") {
         const auto truth = reference_features(spec, 16000, as_double(samples));
         for (const auto route : {gpu::TransformRoute::automatic, gpu::TransformRoute::vendor}) {
           CAPTURE(static_cast<int>(route));
-          if (route == gpu::TransformRoute::vendor && n_frames > 70) continue;
+          const bool is_vendor = route == gpu::TransformRoute::vendor;
+          if (is_vendor && (n_frames > 70 || n_samples != each.n_samples.back())) continue;
           on_gpu([&] {
             const auto extractor = gpu::make_cuda_feature_extractor(plan, with_route(route));
             const Clips of_int16(16000, samples);

@@ -27,7 +27,7 @@ void on_gpu(Body&& body, const emulation::Options& options = {}) {
 inline gpu::CudaFeatureOptions with_route(gpu::TransformRoute route) {
   gpu::CudaFeatureOptions options;
   options.transform = route;
-  options.device_bytes = std::size_t{16} << 20;
+  options.device_bytes = std::size_t{4} << 20;
   return options;
 }
 

@@ -36,6 +36,16 @@ inline double row_deviation(const FeaturePlan& plan, std::span<const float> ours
   return worst;
 }
 
+inline std::vector<Matrix<double>> as_doubles(const std::vector<FrameTrack>& tracks) {
+  std::vector<Matrix<double>> values;
+  for (const FrameTrack& track : tracks) {
+    Matrix<double> each(track.values.rows, track.values.cols);
+    each.values.assign(track.values.values.begin(), track.values.values.end());
+    values.push_back(std::move(each));
+  }
+  return values;
+}
+
 inline double tracks_deviation(const std::vector<FrameTrack>& ours,
                                const std::vector<Matrix<double>>& truth) {
   REQUIRE(ours.size() == truth.size());
