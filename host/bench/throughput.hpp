@@ -48,6 +48,11 @@ BenchReport bench_features(const Manifest& manifest, const BenchOptions& options
 // the manifest: one fit, and eight fits by one thread and by many. Peers do the same number of epochs.
 BenchReport bench_training(const Manifest& manifest, const BenchOptions& options, Progress& progress);
 
+// The notebook's grid search, 360 candidates in 10 folds, extrapolated from a sample of its fits by one
+// thread: of each architecture, activation and solver two. scikit-learn does one of the two for as many
+// epochs.
+BenchReport bench_grid(const Manifest& manifest, const BenchOptions& options, Progress& progress);
+
 Json to_json(const BenchReport& report);
 std::string bench_text(const BenchReport& report);
 

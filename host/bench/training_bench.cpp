@@ -1,13 +1,10 @@
 #include <algorithm>
-#include <fstream>
-#include <numeric>
 
 #include "host/bench/peers.hpp"
 #include "host/bench/throughput.hpp"
+#include "host/bench/training_peer.hpp"
 #include "host/cache/extraction.hpp"
-#include "host/core/error.hpp"
 #include "host/core/parallel.hpp"
-#include "host/core/philox.hpp"
 #include "host/data/dataset.hpp"
 #include "host/data/standard_scaler.hpp"
 #include "host/models/trainer.hpp"
@@ -15,8 +12,7 @@
 namespace melgrad {
 namespace {
 
-constexpr int notebook_rows = 1152;  // 80 % of RAVDESS's 1440 clips
-constexpr int n_side_by_side = 8;    // models of the many-models rows
+constexpr int n_side_by_side = 8;  // models of the many-models rows
 constexpr int side_by_side_epochs = 100;
 
 MlpSpec notebook_mlp() {
@@ -29,49 +25,6 @@ MlpSpec notebook_mlp() {
   return spec;
 }
 
-// At most notebook_rows rows, drawn evenly from all labels by a fixed shuffle.
-std::vector<int> training_rows(Index n_rows) {
-  std::vector<int> rows(static_cast<std::size_t>(n_rows));
-  std::iota(rows.begin(), rows.end(), 0);
-  PhiloxSequence random(0, RandomStream::split);
-  for (std::size_t i = rows.size(); i > 1; --i)
-    std::swap(rows[i - 1], rows[random.next_below(static_cast<std::uint32_t>(i))]);
-  rows.resize(std::min<std::size_t>(rows.size(), notebook_rows));
-  return rows;
-}
-
-template <class T>
-void write_binary(const std::filesystem::path& file, const std::vector<T>& values) {
-  std::ofstream out(file, std::ios::binary);
-  out.write(reinterpret_cast<const char*>(values.data()),
-            static_cast<std::streamsize>(values.size() * sizeof(T)));
-  if (!out.flush()) fail("{}: cannot be written", file.string());
-}
-
-// What the peers train on: the rows, standardised, in files that the request names.
-Json peer_request(const Dataset& dataset, std::span<const int> rows, const FeatureScaling& scaling,
-                  const MlpSpec& spec, int epochs, const std::filesystem::path& folder) {
-  std::vector<float> features;
-  std::vector<std::int32_t> labels;
-  for (const int row : rows) {
-    const auto values = dataset.features.row(row);
-    for (std::size_t i = 0; i < values.size(); ++i)
-      features.push_back((values[i] - scaling.mean[i]) / scaling.scale[i]);
-    labels.push_back(dataset.labels[static_cast<std::size_t>(row)]);
-  }
-  write_binary(folder / "features.f32", features);
-  write_binary(folder / "labels.i32", labels);
-  Json mlp = to_json_fields(spec);
-  for (const char* ours : {"max_iter", "tol", "n_iter_no_change"}) mlp.erase(ours);  // the peer sets them
-  return {{"features", (folder / "features.f32").string()},
-          {"labels", (folder / "labels.i32").string()},
-          {"n_rows", rows.size()},
-          {"n_features", dataset.features.cols},
-          {"epochs", epochs},
-          {"repeats", 1},
-          {"mlp", mlp}};
-}
-
 }  // namespace
 
 BenchReport bench_training(const Manifest& manifest, const BenchOptions& options, Progress& progress) {
@@ -82,7 +35,7 @@ BenchReport bench_training(const Manifest& manifest, const BenchOptions& options
   const Dataset dataset = make_dataset(
       extract_features(manifest, feature_spec("notebook"), *many, folder.path() / "features.h5", {}, progress)
           .table);
-  const std::vector<int> rows = training_rows(dataset.n_rows());
+  const std::vector<int> rows = notebook_training_rows(dataset.n_rows());
   const FeatureScaling scaling = fit_standard_scaler(dataset.features.view(), rows);
   const TrainingSet training_set{dataset.features.view(), dataset.labels, dataset.n_classes()};
   MlpSpec spec = notebook_mlp();
@@ -111,7 +64,7 @@ BenchReport bench_training(const Manifest& manifest, const BenchOptions& options
                          .note = fmt::format("last loss {:.4f}", training.loss_curve.back())});
 
   if (!options.python.empty()) {
-    const Json request = peer_request(dataset, rows, scaling, spec, epochs, folder.path());
+    const Json request = training_peer_request(dataset, rows, scaling, spec, epochs, folder.path());
     for (const char* name : {"scikit-learn", "scikit-learn-float32", "torch-training"}) {
       progress.begin(fmt::format("training: {}", name), 0);
       const PeerResult peer = run_peer(options.python, name, request, folder.path());

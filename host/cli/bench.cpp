@@ -27,8 +27,10 @@ int bench(const BenchCommandOptions& options, const CommonOptions& common, Conso
     json[name] = to_json(measured);
     if (!console.json()) console.result(bench_text(measured) + "\n");
   };
-  if (options.work != "training") report("features", bench_features(manifest, bench_options, console));
-  if (options.work != "features") report("training", bench_training(manifest, bench_options, console));
+  const auto wants = [&](const char* work) { return options.work == work || options.work == "all"; };
+  if (wants("features")) report("features", bench_features(manifest, bench_options, console));
+  if (wants("training")) report("training", bench_training(manifest, bench_options, console));
+  if (options.work == "grid") report("grid", bench_grid(manifest, bench_options, console));
   if (console.json()) console.json_result(json);
   return exit_done;
 }
@@ -49,9 +51,10 @@ Command make_bench_command(CLI::App& program, CommonOptions& common) {
                   "out by name.");
   auto options = std::make_shared<BenchCommandOptions>();
   options->data.add(app, "recordings to measure with: a folder or a CSV file");
-  app.add_option("--work", options->work, "what to measure")
-      ->check(CLI::IsMember({"features", "training", "all"}))
-      ->type_name("features|training|all")
+  app.add_option("--work", options->work,
+                 "what to measure; grid, the notebook's grid search, is not in `all`")
+      ->check(CLI::IsMember({"features", "training", "grid", "all"}))
+      ->type_name("features|training|grid|all")
       ->capture_default_str();
   app.add_option("--peers", options->bench.python, "Python interpreter that has the peers; none: no peers")
       ->type_name("PYTHON");
