@@ -273,6 +273,17 @@ TEST_SUITE("terminal") {
                    "How it fares on unheard speakers cannot be told, because the data names no speakers."));
   }
 
+  TEST_CASE("folds share the clips, and random splits say how many each of them takes") {
+    Results results = example_results(emotions(), false);
+    const TextStyle style{.width = 120, .colour = false, .unicode = true};
+    CHECK(contains(protocols_text(results, style), "5 × 240   1200 in 5 folds"));
+    ProtocolResult& random = results.models[0];
+    const std::vector<Prediction> more(5, random.predictions.back());  // 1205 clips of 5 splits
+    random.predictions.insert(random.predictions.end(), more.begin(), more.end());
+    pool_predictions(random);
+    CHECK(contains(protocols_text(results, style), "5 × 240 to 245   1200 in 5 folds"));
+  }
+
   TEST_CASE("groups that are no speakers are called what they are") {
     Results results = example_results(emotions());
     results.dataset.group_noun = "prompt";

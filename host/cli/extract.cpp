@@ -16,14 +16,16 @@ struct ExtractOptions {
   DataOptions data;
   FeatureOptions features;
   std::string output;
+  double commit_interval_s = 1;
 };
 
 int extract(const ExtractOptions& options, const CommonOptions& common, Console& console) {
   const FeatureSpec spec = options.features.read();
   const Manifest manifest = load_recordings(options.data.data, options.data.pattern, console);
   const MadeEngine made = make_engine(common, console);
-  const Extraction extraction = extract_features(manifest, spec, *made.engine, options.output,
-                                                 {.n_threads = common.n_threads}, console);
+  const Extraction extraction = extract_features(
+      manifest, spec, *made.engine, options.output,
+      {.n_threads = common.n_threads, .commit_interval_s = options.commit_interval_s}, console);
   const ExtractionReport& report = extraction.report;
   const std::vector<Refusal>& refused = report.refused;
   log_refused(refused, console);
@@ -67,6 +69,11 @@ Command make_extract_command(CLI::App& program, CommonOptions& common) {
   auto options = std::make_shared<ExtractOptions>();
   options->data.add(app, "folder of recordings, or CSV file");
   app.add_option("-o,--output", options->output, "the cache")->type_name("FEATURES.h5")->required();
+  app.add_option("--commit-interval", options->commit_interval_s,
+                 "seconds after which finished features survive a crash")
+      ->type_name("S")
+      ->check(CLI::Range(0.0, 3600.0))
+      ->capture_default_str();
   options->features.add(app);
   add_common_options(app, common);
   return {&app, [options, &common](Console& console) { return extract(*options, common, console); }};

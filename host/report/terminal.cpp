@@ -65,14 +65,18 @@ std::string with_error(const ProtocolResult& result, const MetricRow& row, const
                      fmt::format("{:.1f}", 100 * (result.*row.spread).standard_error));
 }
 
+// Folds share the clips among them; each random split takes some of all.
 std::string tested_text(const ProtocolResult& result, const TextStyle& style) {
-  const auto n_splits = static_cast<Index>(result.splits.size());
+  const std::size_t n_splits = result.splits.size();
   if (n_splits < 2) return fmt::format("{}      ", result.metrics.n_test);
+  if (result.protocol != Protocol::random)
+    return fmt::format("{} in {} folds", result.metrics.n_test, n_splits);
+  const auto n_tested = [](const SplitResult& split) { return split.metrics.n_test; };
+  const Index least = std::ranges::min(result.splits, {}, n_tested).metrics.n_test;
+  const Index most = std::ranges::max(result.splits, {}, n_tested).metrics.n_test;
   const std::string_view times = symbol("×", "x", style);
-  if (result.protocol == Protocol::random && result.metrics.n_test % n_splits == 0)
-    return fmt::format("{} {} {}", n_splits, times, result.metrics.n_test / n_splits);
-  return fmt::format("{} in {} {}", result.metrics.n_test, n_splits,
-                     result.protocol == Protocol::speaker ? "folds" : "splits");
+  if (least == most) return fmt::format("{} {} {}", n_splits, times, least);
+  return fmt::format("{} {} {} to {}", n_splits, times, least, most);
 }
 
 // A column for each protocol, and the gap after `speaker`.
