@@ -194,7 +194,7 @@ void MelSchedule::add(const MelBank& bank, const MelSlice& like, StageShape shap
       const std::vector<Interval>& lanes = grouped[at(g)];
       MelGroup group{size_of(steps) / n_lanes, lanes.front().width(), {}};
       for (int j = 0; j < n_lanes; ++j)
-        group.interval[j] = j < size_of(lanes) ? lanes[at(j)].place : slice.n_bands + 1;
+        group.interval[j] = j < size_of(lanes) ? lanes[at(j)].place : slice.n_bands + 1 + j - size_of(lanes);
       groups.push_back(group);
       const std::vector<MelStep> more = group_steps(bank, lanes, n_lanes);
       steps.insert(steps.end(), more.begin(), more.end());

@@ -5,13 +5,39 @@
 #include "host/engine/engine.hpp"
 #include "host/engine/engine_choice.hpp"
 #ifdef MELGRAD_HAS_CUDA
-#include "host/core/error.hpp"
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "host/engine/self_check.hpp"
 #include "kernels/cuda_devices.hpp"
+#include "kernels/cuda_engine.hpp"
 #endif
 
 namespace melgrad {
 
 #ifdef MELGRAD_HAS_CUDA
+namespace {
+
+// Once for each device in a process.
+void prove(Engine& engine, Engine& reference) {
+  static std::mutex mutex;
+  static std::set<std::string> proven;
+  const std::lock_guard lock(mutex);
+  if (proven.contains(std::string(engine.name()))) return;
+  check_features(engine, reference);
+  proven.emplace(engine.name());
+}
+
+std::unique_ptr<Engine> make_checked_cuda_engine(int device, const EngineOptions& options) {
+  std::unique_ptr<Engine> engine = cuda::make_cuda_engine(device);
+  std::unique_ptr<Engine> cpu = make_cpu_engine(options);
+  prove(*engine, *cpu);
+  return join_engines(std::move(engine), std::move(cpu));
+}
+
+}  // namespace
+
 CudaStatus cuda_status() {
   return cuda::list_devices();
 }
@@ -27,7 +53,7 @@ MadeEngine make_engine(std::string_view device, const EngineOptions& options) {
   EngineMakers makers{
       .cpu = [&] { return make_cpu_engine(options); }, .cuda_status = cuda_status, .cuda = {}};
 #ifdef MELGRAD_HAS_CUDA
-  makers.cuda = [](int) -> std::unique_ptr<Engine> { fail("the CUDA engine is not in this build yet"); };
+  makers.cuda = [&](int index) { return make_checked_cuda_engine(index, options); };
 #endif
   return choose_engine(device, makers);
 }

@@ -86,6 +86,7 @@ struct BlockOptions {
       false;  // CUDA lets threads leave before a barrier of the others; we call it a mistake
   std::size_t static_shared_limit = 48 << 10;
   std::size_t shared_limit = 99 << 10;  // static and dynamic together
+  int broken_lane = -1;                 // floats that shuffles give to this lane of every warp are wrong
 };
 
 // Every block of the launch. Throws Fault.

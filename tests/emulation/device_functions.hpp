@@ -56,6 +56,8 @@ T shuffle(const char* operation, unsigned mask, T value, unsigned source_lane, S
   static_assert(std::is_arithmetic_v<T> && sizeof(T) <= 8);
   T result{};
   emulation::warp_shuffle(operation, mask, &value, &result, sizeof(T), source_lane, site);
+  if constexpr (std::is_floating_point_v<T>)
+    if (emulation::is_in_broken_lane()) result *= static_cast<T>(1.03125);
   return result;
 }
 template <class T>

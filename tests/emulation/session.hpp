@@ -51,6 +51,7 @@ struct Options {
   bool allow_pageable = false;        // in cudaMemcpyAsync; CUDA then waits for the copy or not, as it likes
   bool allow_exited_threads = false;  // before a __syncthreads or warp operation of the others
   bool trace = false;                 // count traffic; needs a program whose accesses are seen
+  int broken_lane = -1;               // a device that computes wrong: see BlockOptions
   int fail_call = 0;                  // the n-th call of the runtime returns cudaErrorUnknown; 0: none
 };
 

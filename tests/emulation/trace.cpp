@@ -1,6 +1,7 @@
 #include "trace.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "fault.hpp"
 
@@ -93,12 +94,17 @@ void Tracer::add(const Place& place, std::uint32_t thread, std::uintptr_t addres
     ++open.first;
   }
   if (place.is_shared) return;
-  const std::uint8_t what = place.kind == AccessKind::read ? 1 : place.kind == AccessKind::write ? 2 : 3;
-  for (std::uintptr_t sector = address / 32; sector <= (address + place.size - 1) / 32; ++sector) {
-    std::uint8_t& known = sectors_[sector];
-    if ((what & 1) > (known & 1)) ++current_->unique_sectors_read;
-    if ((what & 2) > (known & 2)) ++current_->unique_sectors_written;
-    known |= what;
+  for (std::uintptr_t at = address; at < address + place.size; at = (at / 32 + 1) * 32) {
+    Sector& sector = sectors_[at / 32];
+    const std::uintptr_t end = std::min(address + place.size, (at / 32 + 1) * 32);
+    const auto bytes = static_cast<std::uint32_t>(((std::uint64_t{1} << (end - at)) - 1) << at % 32);
+    const auto touch = [&](std::uint32_t& known, std::uint64_t& sectors) {
+      sectors += known == 0;
+      current_->unique_bytes += static_cast<std::uint64_t>(std::popcount(bytes & ~known));
+      known |= bytes;
+    };
+    if (place.kind != AccessKind::write) touch(sector.read, current_->unique_sectors_read);
+    if (place.kind != AccessKind::read) touch(sector.written, current_->unique_sectors_written);
   }
 }
 
@@ -129,6 +135,7 @@ std::vector<KernelTrace> Tracer::kernels() const {
     trace.max_shared_bytes = kernel.max_shared_bytes;
     trace.unique_sectors_read = kernel.unique_sectors_read;
     trace.unique_sectors_written = kernel.unique_sectors_written;
+    trace.unique_bytes = kernel.unique_bytes;
     std::vector<const void*> codes;
     for (const auto& [place, site] : kernel.places) codes.push_back(place.code);
     const std::vector<std::string> lines = code_lines(codes);

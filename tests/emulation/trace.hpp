@@ -50,7 +50,8 @@ struct KernelTrace {
   // Sectors that a launch touched at all, summed over launches: what device memory must move if caches are
   // perfect.
   std::uint64_t unique_sectors_read = 0, unique_sectors_written = 0;
-  std::vector<SiteTrace> sites;  // in order of cost
+  std::uint64_t unique_bytes = 0;  // of these sectors, read or written at all
+  std::vector<SiteTrace> sites;    // in order of cost
 };
 
 // Collects accesses, matches the lanes of a warp into requests (the n-th time that each of them comes by the
@@ -95,14 +96,17 @@ class Tracer {
   struct Kernel {
     std::uint64_t launches = 0, blocks = 0, threads = 0;
     std::size_t max_shared_bytes = 0;
-    std::uint64_t unique_sectors_read = 0, unique_sectors_written = 0;
+    std::uint64_t unique_sectors_read = 0, unique_sectors_written = 0, unique_bytes = 0;
     std::unordered_map<Place, PlaceTrace, PlaceHash> places;
   };
   static void count(const Place& place, const Request& request, Traffic& traffic);
 
   std::map<const void*, Kernel> kernels_;
   Kernel* current_ = nullptr;
-  std::unordered_map<std::uintptr_t, std::uint8_t> sectors_;  // touched by this launch: 1 read, 2 written
+  struct Sector {                         // touched by this launch
+    std::uint32_t read = 0, written = 0;  // a bit for each byte
+  };
+  std::unordered_map<std::uintptr_t, Sector> sectors_;
 };
 
 }  // namespace melgrad::emulation

@@ -115,6 +115,10 @@ void warp_shuffle(const char* operation, unsigned mask, const void* value, void*
                       describe(site), source_lane));
 }
 
+bool is_in_broken_lane() {
+  return static_cast<int>(running_thread()->lane()) == running_block().options.broken_lane;
+}
+
 std::int64_t warp_reduce(const char* operation, unsigned mask, WarpReduction how, std::int64_t value,
                          const Site& site) {
   Reduction mine{how, value, 0};

@@ -15,6 +15,9 @@ inline constexpr unsigned max_warp_time = 1u << 12;
 void warp_shuffle(const char* operation, unsigned mask, const void* value, void* result, std::size_t size,
                   unsigned source_lane, const Site& site);
 
+// Whether the running thread is in BlockOptions::broken_lane.
+bool is_in_broken_lane();
+
 enum class WarpReduction { ballot, add, min, max, bit_and, bit_or, bit_xor };
 std::int64_t warp_reduce(const char* operation, unsigned mask, WarpReduction how, std::int64_t value,
                          const Site& site);
