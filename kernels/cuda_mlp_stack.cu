@@ -1,0 +1,214 @@
+#include "kernels/cuda_mlp_stack.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "host/core/error.hpp"
+#include "host/engine/mlp_jobs.hpp"
+#include "kernels/mlp_block.hpp"
+#include "kernels/mlp_models.hpp"
+
+namespace melgrad::MELGRAD_KERNELS {
+namespace {
+
+constexpr int prediction_rows = 128;  // of a block at a time
+
+GpuRates device_rates(int device) {
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, device), "device");
+  GpuRates rates;
+  rates.multiprocessors = properties.multiProcessorCount;
+  // Compute capability 7.5, 8.0 and 10.0's double-precision boards apart, 128 lanes.
+  rates.lanes = properties.major * 10 + properties.minor <= 80 ? 64 : 128;
+  rates.l2_megabytes = properties.l2CacheSize * 1e-6;
+  return rates;
+}
+
+// Memory that a run of blocks works in.
+class Workspaces {
+ public:
+  Workspaces() = default;
+  Workspaces(const DeviceNetwork& network, int capacity, Index n_blocks, bool with_slopes)
+      : outputs_(n_blocks * capacity * network.n_outputs),
+        slopes_(with_slopes ? n_blocks * capacity * network.n_outputs : 0),
+        deltas_(n_blocks * capacity * 2 * network.widest),
+        row_of_(n_blocks * capacity) {
+    views_.first = {outputs_.data(), with_slopes ? slopes_.data() : nullptr, deltas_.data(), row_of_.data(),
+                    capacity};
+    views_.n_blocks = n_blocks;
+  }
+  static double bytes(const DeviceNetwork& network, int capacity, bool with_slopes) {
+    return 4.0 * capacity *
+           static_cast<double>(network.n_outputs * (with_slopes ? 2 : 1) + 2 * network.widest + 1);
+  }
+  const BlockWorkspaces& views() const { return views_; }
+
+ private:
+  DeviceBuffer<float> outputs_, slopes_, deltas_;
+  DeviceBuffer<int> row_of_;
+  BlockWorkspaces views_;
+};
+
+class CudaMlpStack final : public MlpStack {
+ public:
+  CudaMlpStack(const TrainingSet& training_set, std::span<const MlpJob> jobs, const CudaMlpOptions& options)
+      : options_(options),
+        rates_(device_rates(options.device)),
+        models_(training_set, jobs, stream_),
+        progress_(jobs.size()) {}
+
+  void train(int n_epochs) override;
+  const MlpProgress& progress(int model) const override {
+    return progress_.at(static_cast<std::size_t>(model));
+  }
+  MlpParameters parameters(int model) const override { return models_.parameters(model, stream_); }
+  void set_parameters(int model, const MlpParameters& parameters) override {
+    models_.set_parameters(model, parameters, stream_);
+  }
+  void predict_proba(int model, MatrixView<const float> features, MatrixView<float> probabilities) override;
+
+ private:
+  MlpShape shape_of(const MlpJob& job) const;
+  double workspace_budget() const;
+  void train_blocks(const std::vector<int>& queue, int n_epochs);
+  void note_epochs(const std::vector<int>& queue, int n_epochs, const double* losses, const double* scores);
+
+  CudaMlpOptions options_;
+  Stream stream_;
+  GpuRates rates_;
+  DeviceModels models_;
+  std::vector<MlpProgress> progress_;
+};
+
+MlpShape CudaMlpStack::shape_of(const MlpJob& job) const {
+  MlpShape shape;
+  const auto n_rows = static_cast<int>(job.rows.size());
+  shape.units.push_back(models_.layout().layers.front().fan_in);
+  for (const DeviceLayer& layer : models_.layout().layers) shape.units.push_back(layer.fan_out);
+  shape.n_rows = n_rows;
+  shape.batch_size = resolve_batch_size(job.spec.batch_size, n_rows);
+  return shape;
+}
+
+// What a run may take beside what is allocated already.
+double CudaMlpStack::workspace_budget() const {
+  if (options_.workspace_bytes > 0) return static_cast<double>(options_.workspace_bytes);
+  std::size_t n_free = 0, n_total = 0;
+  check(cudaMemGetInfo(&n_free, &n_total), "device memory");
+  return 0.8 * static_cast<double>(n_free);
+}
+
+void CudaMlpStack::train(int n_epochs) {
+  std::vector<int> queue;
+  for (int index = 0; index < models_.size(); ++index) {
+    if (progress(index).stop_reason != StopReason::running) continue;
+    check_trainable(models_.job(index));
+    queue.push_back(index);
+  }
+  if (queue.empty()) return;
+  models_.prepare_training(stream_);
+  train_blocks(queue, n_epochs);
+}
+
+// Launches of as many epochs as a watchdog allows, of the models that still run.
+void CudaMlpStack::train_blocks(const std::vector<int>& all, int n_epochs) {
+  std::vector<int> queue = all;
+  const DeviceNetwork network = models_.network();
+  int capacity = 0;
+  for (int index : queue) capacity = std::max(capacity, models_.model(index).hyper.batch_size);
+  const Index n_resident = Index{block_training_occupancy()} * rates_.multiprocessors;
+  const double bytes = Workspaces::bytes(network, capacity, network.has_slopes);
+  const int n_blocks =
+      fitting(workspace_budget(), bytes,
+              static_cast<int>(std::min<Index>(n_resident, static_cast<Index>(queue.size()))));
+  if (n_blocks == 0)
+    throw OutOfDeviceMemory(
+        fmt::format("minibatches of {} rows need {:.0f} MB of device memory, and {:.0f} are free", capacity,
+                    bytes * 1e-6, workspace_budget() * 1e-6));
+  const Workspaces workspaces(network, capacity, n_blocks, network.has_slopes);
+  const MlpShape shape = shape_of(models_.job(queue.front()));
+  for (int n_done = 0; n_done < n_epochs && !queue.empty();) {
+    const auto n_queued = static_cast<Index>(queue.size());
+    const int n_more =
+        std::min(n_epochs - n_done,
+                 epochs_per_launch(rates_, shape, static_cast<int>(n_queued), options_.launch_seconds));
+    const DeviceBuffer<int> device_queue = upload(std::span<const int>(queue), stream_);
+    const DeviceBuffer<int> n_taken(1);
+    check(cudaMemsetAsync(n_taken.data(), 0, sizeof(int), stream_.get()), "queue");
+    const DeviceBuffer<double> history(2 * n_queued * n_more);
+    launch_block_training(
+        {network, models_.rows(), models_.device(), device_queue.data(), static_cast<int>(n_queued),
+         n_taken.data(), n_more, workspaces.views(), history.data(), history.data() + n_queued * n_more},
+        stream_.get());
+    const PinnedBuffer<double> pinned(history.size());
+    copy_to_host(pinned.span(), DeviceSpan<const double>(history.span()), stream_);
+    models_.download(stream_);
+    note_epochs(queue, n_more, pinned.data(), pinned.data() + n_queued * n_more);
+    std::erase_if(queue, [&](int index) { return progress(index).stop_reason != StopReason::running; });
+    n_done += n_more;
+  }
+}
+
+// losses and scores [queue, n_epochs], as far as each model has trained.
+void CudaMlpStack::note_epochs(const std::vector<int>& queue, int n_epochs, const double* losses,
+                               const double* scores) {
+  for (std::size_t i = 0; i < queue.size(); ++i) {
+    const DeviceModel& model = models_.model(queue[i]);
+    MlpProgress& progress = progress_[static_cast<std::size_t>(queue[i])];
+    const int n_new = model.state.n_iter - progress.n_iter;
+    const auto first = static_cast<std::ptrdiff_t>(i) * n_epochs;
+    progress.loss_curve.insert(progress.loss_curve.end(), losses + first, losses + first + n_new);
+    if (model.hyper.rules.early_stopping)
+      progress.validation_scores.insert(progress.validation_scores.end(), scores + first,
+                                        scores + first + n_new);
+    progress.n_iter = model.state.n_iter;
+    progress.stop_reason = model.state.stop_reason;
+  }
+}
+
+void CudaMlpStack::predict_proba(int index, MatrixView<const float> features,
+                                 MatrixView<float> probabilities) {
+  const DeviceNetwork network = models_.network();
+  if (features.cols != models_.layout().layers.front().fan_in)
+    fail("{} features for a model of {}", features.cols, models_.layout().layers.front().fan_in);
+  if (probabilities.rows != features.rows || probabilities.cols != network.n_classes)
+    fail("probabilities [{}, {}] for {} rows and {} classes", probabilities.rows, probabilities.cols,
+         features.rows, network.n_classes);
+  if (features.rows == 0) return;
+  const ResidentMatrix matrix(features, stream_);
+  DeviceModel asked = models_.model(index);
+  asked.parameters = const_cast<float*>(models_.values(index));
+  const DeviceBuffer<DeviceModel> model = upload(std::span<const DeviceModel>(&asked, 1), stream_);
+  const Index n_chunks = ceil_div(features.rows, prediction_rows);
+  const Workspaces workspaces(network, prediction_rows,
+                              std::min<Index>(n_chunks, Index{2} * rates_.multiprocessors), false);
+  const DeviceBuffer<float> outputs(features.rows * network.n_classes);
+  launch_block_prediction({network,
+                           {matrix.data(), nullptr, matrix.stride()},
+                           static_cast<int>(features.rows),
+                           model.data(),
+                           workspaces.views(),
+                           outputs.data()},
+                          stream_.get());
+  const PinnedBuffer<float> pinned(outputs.size());
+  copy_to_host(pinned.span(), DeviceSpan<const float>(outputs.span()), stream_);
+  stream_.synchronize();
+  for (Index row = 0; row < features.rows; ++row)
+    std::copy_n(pinned.data() + row * network.n_classes, network.n_classes, probabilities.row(row).data());
+}
+
+}  // namespace
+
+std::unique_ptr<MlpStack> make_cuda_mlp_stack(const TrainingSet& training_set, std::span<const MlpJob> jobs,
+                                              const CudaMlpOptions& options) {
+  check_jobs(training_set, jobs);
+  for (const MlpJob& job : jobs) {
+    if (job.spec.precision != Precision::float32) fail("the CUDA engine has no precision bf16");
+    if (job.spec.batch_norm) fail("the CUDA engine's route `block` has no batch_norm");
+  }
+  check(cudaSetDevice(options.device), "device");
+  return std::make_unique<CudaMlpStack>(training_set, jobs, options);
+}
+
+}  // namespace melgrad::MELGRAD_KERNELS
