@@ -91,6 +91,22 @@ TEST_SUITE("mlp") {
     }
   }
 
+  TEST_CASE("layers so large that their operands are packed train as the reference does") {
+    const MlpProblem problem(128, 130, 3);
+    const MlpSpec spec{.hidden_layer_sizes = {520, 150}, .batch_size = 128, .epsilon = 1e-5};
+    ReferenceMlp reference(problem.training_set(), problem.job(spec));
+    reference.train(1);
+    for (const std::string& simd : available_simd()) {
+      const WithSimd with(simd);
+      CAPTURE(simd);
+      const auto stack = make_stack(problem, {spec});
+      stack->train(1);
+      CHECK(relative_difference(stack->parameters(0), reference.parameters()) < 1e-5);
+      CHECK(stack->progress(0).loss_curve[0] ==
+            doctest::Approx(reference.progress().loss_curve[0]).epsilon(1e-5));
+    }
+  }
+
   TEST_CASE("vector functions keep their limits, in units of the last place") {
     struct Function {
       const char* name;

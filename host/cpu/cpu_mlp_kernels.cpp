@@ -79,6 +79,16 @@ float last_input(const MlpNetwork& network, std::size_t l) {
   return l < network.norms.size() ? 0.0f : 1.0f;
 }
 
+// multiply(), by packed panels where B is larger than the caches near the core, and the copies are worth it.
+template <Lies kLies, class Epilogue>
+void multiply_large(Operand a, Operand b, Index n_rows, Index n_cols, Index depth, Epilogue& epilogue,
+                    float* scratch) {
+  if (depth * b.stride >= Index{1} << 16 && n_rows >= 32)
+    multiply<kLies>(a, PackedPanels{b, scratch}, n_rows, n_cols, depth, epilogue);
+  else
+    multiply<kLies>(a, b, n_rows, n_cols, depth, epilogue);
+}
+
 // activations[l + 1] = activations[l] W_l, through the epilogue.
 void multiply_weights(const MlpNetwork& network, const float* parameters, std::size_t l, Index n_rows,
                       MlpWorkspace& workspace, const Activate& activate) {
@@ -94,7 +104,8 @@ void multiply_weights(const MlpNetwork& network, const float* parameters, std::s
       multiply_by_rows(in, weights, n_rows, n_cols, depth, activate.c, activate.ldc);
     activate.done(0, n_rows, 0, padded_columns(layer.fan_out) / n_lanes());
   } else {
-    multiply<Lies::as_is>(in, weights, n_rows, layer.fan_out, layer.fan_in + 1, activate);
+    multiply_large<Lies::as_is>(in, weights, n_rows, layer.fan_out, layer.fan_in + 1, activate,
+                                workspace.panel.data());
   }
 }
 
@@ -137,17 +148,16 @@ void backward_inputs(const MlpNetwork& network, const float* parameters, std::si
                      const StepOptions& options, Operand delta_out, Index n_rows, float* delta_in,
                      MlpWorkspace& workspace) {
   const MlpLayer& layer = network.layers[l];
-  Operand weights{parameters + layer.offset, layer.stride};
-  if (!layer.transposed) {
-    const Index stride = row_stride(layer.fan_in + 1);
-    transpose(weights, layer.fan_in, layer.fan_out, workspace.transposed.data(), stride);
-    weights = {workspace.transposed.data(), stride};
-  }
+  const Operand weights{parameters + layer.offset, layer.stride};
   const bool has_slopes = network.activation == Activation::gelu || options.dropout_threshold != 0;
   Derive derive{network.activation, workspace.activations[l].data(),
                 has_slopes ? workspace.hidden[l - 1].slopes.data() : nullptr, delta_in,
                 row_stride(layer.fan_in + 1)};
-  multiply<Lies::as_is>(delta_out, weights, n_rows, layer.fan_in, layer.fan_out, derive);
+  if (layer.transposed)
+    multiply<Lies::as_is>(delta_out, weights, n_rows, layer.fan_in, layer.fan_out, derive);
+  else
+    multiply<Lies::as_is>(delta_out, TransposedPanels{weights, layer.fan_in, workspace.panel.data()}, n_rows,
+                          layer.fan_in, layer.fan_out, derive);
   set_padding(delta_in, derive.ldc, n_rows, layer.fan_in, 0.0f);
 }
 
@@ -180,7 +190,8 @@ double backward_weights(const MlpNetwork& network, const MlpBuffers& buffers, co
   else if (layer.transposed)
     multiply<Lies::transposed>(delta_out, in, layer.fan_out, layer.fan_in + 1, n_rows, optimise);
   else
-    multiply<Lies::transposed>(in, delta_out, layer.fan_in + 1, layer.fan_out, n_rows, optimise);
+    multiply_large<Lies::transposed>(in, delta_out, layer.fan_in + 1, layer.fan_out, n_rows, optimise,
+                                     workspace.panel.data());
   return optimise.penalty;
 }
 

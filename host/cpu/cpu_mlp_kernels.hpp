@@ -102,7 +102,7 @@ struct MlpWorkspace {
   std::vector<int> labels;         // [capacity]
   AlignedFloats row_terms[2];      // [capacity]: what the rows' losses are made of
   AlignedFloats delta[2];          // [capacity, widest hidden layer]
-  AlignedFloats transposed;        // W^T [fan_out, fan_in] of one layer
+  AlignedFloats panel;             // [deepest product, 48 columns] of a right operand
   std::vector<MlpHidden> hidden;   // [n_hidden]
   AlignedFloats factors;           // [widest hidden layer] of dropout, of one row
   AlignedFloats norm_gradient;     // [2, widest hidden layer]: of gamma and beta

@@ -46,7 +46,7 @@ MlpWorkspace::MlpWorkspace(const MlpNetwork& network, Index capacity_, bool has_
       input_rows(static_cast<std::size_t>(capacity_)),
       labels(static_cast<std::size_t>(capacity_)),
       targets(static_cast<std::size_t>(capacity_)) {
-  Index widest = 0, largest = 0, longest = 0;
+  Index widest = 0, deepest = capacity, longest = 0;
   const auto add_activations = [&](Index units, float last) {
     activations.emplace_back(capacity * row_stride(units + 1));
     for (Index row = 0; row < capacity; ++row)
@@ -68,12 +68,11 @@ MlpWorkspace::MlpWorkspace(const MlpNetwork& network, Index capacity_, bool has_
         each.inverse_std = AlignedFloats(stride);
       }
     }
-    if (l > 0 && !layer.transposed)
-      largest = std::max(largest, (layer.fan_out + 3) / 4 * 4 * row_stride(layer.fan_in + 1));
+    deepest = std::max({deepest, layer.fan_in + 1, layer.fan_out});
   }
   for (auto& each : row_terms) each = AlignedFloats(padded_columns(capacity));
   for (auto& each : delta) each = AlignedFloats(capacity * widest);
-  transposed = AlignedFloats(largest);
+  panel = AlignedFloats((deepest + 3) / 4 * 4 * 48);
   factors = AlignedFloats(widest);
   norm_gradient = AlignedFloats(2 * widest);
   for (auto* each : {&smoothed, &target_row, &logit_row})

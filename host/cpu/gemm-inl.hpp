@@ -57,7 +57,8 @@ struct Operand {
 
   const float* row(Index r) const { return data + r * stride; }
   Operand from_row(Index r) const { return {row(r), stride}; }
-  Operand from_col(Index col) const { return {data + col, stride}; }
+  // The columns [col, col + n_cols) of the first `depth` rows, where they are right operands.
+  Operand panel(Index col, Index, Index) const { return {data + col, stride}; }
 };
 
 // One whose rows lie wherever they may: row r starts at rows[r] + col.
@@ -67,7 +68,7 @@ struct RowPointers {
 
   const float* row(Index r) const { return rows[r] + col; }
   RowPointers from_row(Index r) const { return {rows + r, col}; }
-  RowPointers from_col(Index c) const { return {rows, col + c}; }
+  RowPointers panel(Index c, Index, Index) const { return {rows, col + c}; }
 };
 
 // C [kRows, kVecs vectors] = A [kRows, depth] * B [depth, kVecs vectors].
@@ -96,24 +97,23 @@ HWY_NOINLINE void multiply_tile(const float* HWY_RESTRICT a, Index lda, B b, Ind
 // One tile and its epilogue, for n_rows <= kRows. An epilogue says where a tile goes, target(row, col), with
 // which row stride(n_vecs), and then does done(row, n_rows, col, n_vecs) on it.
 template <int kRows, int kVecs, Lies kLies, class B, class Epilogue>
-HWY_INLINE void multiply_rows(Operand a, B b, Index depth, Index row, Index n_rows, Index col,
+HWY_INLINE void multiply_rows(Operand a, B panel, Index depth, Index row, Index n_rows, Index col,
                               Epilogue& epilogue) {
-  multiply_tile<kRows, kVecs, kLies>(kLies == Lies::as_is ? a.row(row) : a.data + row, a.stride,
-                                     b.from_col(col), depth, epilogue.target(row, col),
-                                     epilogue.stride(kVecs));
+  multiply_tile<kRows, kVecs, kLies>(kLies == Lies::as_is ? a.row(row) : a.data + row, a.stride, panel, depth,
+                                     epilogue.target(row, col), epilogue.stride(kVecs));
   epilogue.done(row, n_rows, col, kVecs);
 }
 
 // The last rows of a panel, from `row`, of a transposed A, whose rows are padded to multiples of four: tiles
 // as many fours high as they can be, because a low tile waits for its own sums.
 template <int kVecs, class B, class Epilogue>
-HWY_INLINE void multiply_last_columns(Operand a, B b, Index n_rows, Index depth, Index row, Index col,
+HWY_INLINE void multiply_last_columns(Operand a, B panel, Index n_rows, Index depth, Index row, Index col,
                                       Epilogue& epilogue) {
   constexpr int highest = tile_rows<kVecs> / 4;
   for (; row < n_rows; row += 4 * highest) {
     const Index n = std::min<Index>(n_rows - row, 4 * highest);
     const auto tile = [&](auto fours) HWY_ATTR {
-      multiply_rows<4 * std::min<int>(fours, highest), kVecs, Lies::transposed>(a, b, depth, row, n, col,
+      multiply_rows<4 * std::min<int>(fours, highest), kVecs, Lies::transposed>(a, panel, depth, row, n, col,
                                                                                 epilogue);
     };
     if (n <= 4)
@@ -127,21 +127,23 @@ HWY_INLINE void multiply_last_columns(Operand a, B b, Index n_rows, Index depth,
   }
 }
 
-// A panel of kVecs vectors of columns, from `col`.
+// A panel of kVecs vectors of columns, which are those from `col` of the product.
 template <int kVecs, Lies kLies, class B, class Epilogue>
-HWY_INLINE void multiply_panel(Operand a, B b, Index n_rows, Index depth, Index col, Epilogue& epilogue) {
+HWY_INLINE void multiply_panel(Operand a, B panel, Index n_rows, Index depth, Index col, Epilogue& epilogue) {
   constexpr int full = tile_rows<kVecs>;
   Index row = 0;
   for (; row + full <= n_rows; row += full)
-    multiply_rows<full, kVecs, kLies>(a, b, depth, row, full, col, epilogue);
+    multiply_rows<full, kVecs, kLies>(a, panel, depth, row, full, col, epilogue);
   if constexpr (kLies == Lies::transposed) {
-    multiply_last_columns<kVecs>(a, b, n_rows, depth, row, col, epilogue);
+    multiply_last_columns<kVecs>(a, panel, n_rows, depth, row, col, epilogue);
   } else {
     if constexpr (full > 4) {
-      for (; row + 4 <= n_rows; row += 4) multiply_rows<4, kVecs, kLies>(a, b, depth, row, 4, col, epilogue);
+      for (; row + 4 <= n_rows; row += 4)
+        multiply_rows<4, kVecs, kLies>(a, panel, depth, row, 4, col, epilogue);
     }
-    for (; row + 2 <= n_rows; row += 2) multiply_rows<2, kVecs, kLies>(a, b, depth, row, 2, col, epilogue);
-    for (; row < n_rows; ++row) multiply_rows<1, kVecs, kLies>(a, b, depth, row, 1, col, epilogue);
+    for (; row + 2 <= n_rows; row += 2)
+      multiply_rows<2, kVecs, kLies>(a, panel, depth, row, 2, col, epilogue);
+    for (; row < n_rows; ++row) multiply_rows<1, kVecs, kLies>(a, panel, depth, row, 1, col, epilogue);
   }
 }
 
@@ -181,6 +183,68 @@ HWY_INLINE void multiply_shallow(Operand a, Operand b, Index n_rows, Index depth
 }
 #endif
 
+// B [n_cols, n_rows] = A [n_rows, n_cols]^T; but for the one-lane target, both counts are rounded up to
+// multiples of 4, to which rows and the number of rows are padded in both.
+#if HWY_TARGET == HWY_SCALAR
+inline void transpose(Operand a, Index n_rows, Index n_cols, float* b, Index ldb) {
+  for (Index row = 0; row < n_rows; ++row)
+    for (Index col = 0; col < n_cols; ++col) b[col * ldb + row] = a.row(row)[col];
+}
+#else
+// out [4, 4] = in [4, 4]^T.
+HWY_INLINE void transpose_4x4(Operand in, float* out, Index out_stride) {
+  const hn::FixedTag<float, 4> d;
+  const hn::Repartition<std::uint64_t, hn::FixedTag<float, 4> > d64;
+  const auto r0 = hn::Load(d, in.data);
+  const auto r1 = hn::Load(d, in.data + in.stride);
+  const auto r2 = hn::Load(d, in.data + 2 * in.stride);
+  const auto r3 = hn::Load(d, in.data + 3 * in.stride);
+  const auto r01_low = hn::BitCast(d64, hn::InterleaveLower(d, r0, r1));
+  const auto r01_high = hn::BitCast(d64, hn::InterleaveUpper(d, r0, r1));
+  const auto r23_low = hn::BitCast(d64, hn::InterleaveLower(d, r2, r3));
+  const auto r23_high = hn::BitCast(d64, hn::InterleaveUpper(d, r2, r3));
+  hn::Store(hn::BitCast(d, hn::InterleaveLower(d64, r01_low, r23_low)), d, out);
+  hn::Store(hn::BitCast(d, hn::InterleaveUpper(d64, r01_low, r23_low)), d, out + out_stride);
+  hn::Store(hn::BitCast(d, hn::InterleaveLower(d64, r01_high, r23_high)), d, out + 2 * out_stride);
+  hn::Store(hn::BitCast(d, hn::InterleaveUpper(d64, r01_high, r23_high)), d, out + 3 * out_stride);
+}
+
+inline void transpose(Operand a, Index n_rows, Index n_cols, float* b, Index ldb) {
+  for (Index col = 0; col < n_cols; col += 4)
+    for (Index row = 0; row < n_rows; row += 4)
+      transpose_4x4({a.data + row * a.stride + col, a.stride}, b + col * ldb + row, ldb);
+}
+#endif
+
+// A right operand whose panels are copied to `scratch` [depth, max_tile_vecs * 16] first: rows that are pages
+// apart, as those of large layers are, cost more than the products.
+struct PackedPanels {
+  Operand from;
+  float* scratch;
+
+  HWY_INLINE Operand panel(Index col, Index n_cols, Index depth) const {
+    const FloatTag d;
+    const auto lanes = static_cast<Index>(hn::Lanes(d));
+    for (Index k = 0; k < depth; ++k)
+      for (Index c = 0; c < n_cols; c += lanes)
+        hn::Store(hn::Load(d, from.row(k) + col + c), d, scratch + k * n_cols + c);
+    return {scratch, n_cols};
+  }
+};
+
+// One that lies as its transpose, from [n_rows, depth]; n_rows and depth are rounded up to multiples of 4, to
+// which `from` and scratch are padded. Columns of a panel beyond n_rows have any values.
+struct TransposedPanels {
+  Operand from;
+  Index n_rows;
+  float* scratch;
+
+  HWY_INLINE Operand panel(Index col, Index n_cols, Index depth) const {
+    transpose(from.from_row(col), std::min(n_cols, n_rows - col), depth, scratch, n_cols);
+    return {scratch, n_cols};
+  }
+};
+
 // C [n_rows, n_cols] = A [n_rows, depth] * B [depth, n_cols], through the epilogue. n_cols is rounded up to
 // whole vectors: rows of B and of the target are padded. A as it is has zeros in up to three columns beyond
 // its depth, and B in as many rows, for multiply_shallow().
@@ -191,7 +255,7 @@ void multiply(Operand a, B b, Index n_rows, Index n_cols, Index depth, Epilogue&
 #if MELGRAD_MANY_REGISTERS
   if constexpr (kLies == Lies::as_is) {
     if (n_vecs == 1 && depth <= max_shallow_depth) {
-      multiply_shallow(a, b, n_rows, depth, epilogue.target(0, 0), epilogue.stride(1));
+      multiply_shallow(a, b.panel(0, lanes, depth), n_rows, depth, epilogue.target(0, 0), epilogue.stride(1));
       return epilogue.done(0, n_rows, 0, 1);
     }
   }
@@ -199,12 +263,13 @@ void multiply(Operand a, B b, Index n_rows, Index n_cols, Index depth, Epilogue&
   for (Index col = 0; n_vecs > 0;) {
     const Index n_panels = (n_vecs + max_tile_vecs - 1) / max_tile_vecs;
     const Index width = (n_vecs + n_panels - 1) / n_panels;  // even cuts: 4 vectors are 2 + 2, not 3 + 1
+    const auto panel = b.panel(col, width * lanes, depth);
     if (width == 3)
-      multiply_panel<3, kLies>(a, b, n_rows, depth, col, epilogue);
+      multiply_panel<3, kLies>(a, panel, n_rows, depth, col, epilogue);
     else if (width == 2)
-      multiply_panel<2, kLies>(a, b, n_rows, depth, col, epilogue);
+      multiply_panel<2, kLies>(a, panel, n_rows, depth, col, epilogue);
     else
-      multiply_panel<1, kLies>(a, b, n_rows, depth, col, epilogue);
+      multiply_panel<1, kLies>(a, panel, n_rows, depth, col, epilogue);
     col += width * lanes;
     n_vecs -= width;
   }
@@ -282,39 +347,6 @@ inline void multiply_by_rows(A a, Operand b, Index n_rows, Index n_cols, Index d
   if (MELGRAD_MANY_REGISTERS && n_cols == 12) return columns(std::integral_constant<int, 12>{});
   while (col + wide <= n_cols) columns(std::integral_constant<int, wide>{});
   while (col < n_cols) columns(std::integral_constant<int, 4>{});
-}
-
-// out [4, 4] = in [4, 4]^T.
-#if HWY_TARGET == HWY_SCALAR
-inline void transpose_4x4(Operand in, float* out, Index out_stride) {
-  for (Index row = 0; row < 4; ++row)
-    for (Index col = 0; col < 4; ++col) out[col * out_stride + row] = in.data[row * in.stride + col];
-}
-#else
-HWY_INLINE void transpose_4x4(Operand in, float* out, Index out_stride) {
-  const hn::FixedTag<float, 4> d;
-  const hn::Repartition<std::uint64_t, hn::FixedTag<float, 4> > d64;
-  const auto r0 = hn::Load(d, in.data);
-  const auto r1 = hn::Load(d, in.data + in.stride);
-  const auto r2 = hn::Load(d, in.data + 2 * in.stride);
-  const auto r3 = hn::Load(d, in.data + 3 * in.stride);
-  const auto r01_low = hn::BitCast(d64, hn::InterleaveLower(d, r0, r1));
-  const auto r01_high = hn::BitCast(d64, hn::InterleaveUpper(d, r0, r1));
-  const auto r23_low = hn::BitCast(d64, hn::InterleaveLower(d, r2, r3));
-  const auto r23_high = hn::BitCast(d64, hn::InterleaveUpper(d, r2, r3));
-  hn::Store(hn::BitCast(d, hn::InterleaveLower(d64, r01_low, r23_low)), d, out);
-  hn::Store(hn::BitCast(d, hn::InterleaveUpper(d64, r01_low, r23_low)), d, out + out_stride);
-  hn::Store(hn::BitCast(d, hn::InterleaveLower(d64, r01_high, r23_high)), d, out + 2 * out_stride);
-  hn::Store(hn::BitCast(d, hn::InterleaveUpper(d64, r01_high, r23_high)), d, out + 3 * out_stride);
-}
-#endif
-
-// B [n_cols, n_rows] = A [n_rows, n_cols]^T; both counts are rounded up to multiples of 4, to which rows and
-// the number of rows are padded in both.
-inline void transpose(Operand a, Index n_rows, Index n_cols, float* b, Index ldb) {
-  for (Index col = 0; col < n_cols; col += 4)
-    for (Index row = 0; row < n_rows; row += 4)
-      transpose_4x4({a.data + row * a.stride + col, a.stride}, b + col * ldb + row, ldb);
 }
 
 }  // namespace HWY_NAMESPACE
