@@ -26,8 +26,16 @@ std::size_t n_allocations() {
 }  // namespace melgrad::testing
 
 // The program's own, in place of the library's: the other forms of new and delete call these.
+// AddressSanitizer has a nothrow form of its own, whose memory is not free()'s.
 void* operator new(std::size_t size) {
   return allocate(size, alignof(std::max_align_t));
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  try {
+    return allocate(size, alignof(std::max_align_t));
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
 }
 void* operator new(std::size_t size, std::align_val_t alignment) {
   return allocate(size, static_cast<std::size_t>(alignment));
