@@ -16,6 +16,11 @@ int size_of(const auto& values) {
   return static_cast<int>(values.size());
 }
 
+// Of floats.
+int bytes_of(int place) {
+  return place * static_cast<int>(sizeof(float));
+}
+
 // Hands items of the given costs to warps, the dearest first, each to the warp with the least so far. Returns
 // the items in the order of warps, and first[w] of each warp.
 std::vector<int> share_among_warps(const std::vector<int>& costs, int (&first)[n_warps + 1]) {
@@ -69,14 +74,15 @@ std::vector<MelStep> group_steps(const MelBank& bank, const std::vector<Interval
         continue;
       }
       is_taken[at(*chosen % n_lanes)] = true;
-      steps[at(s * n_lanes + j)] = {bank.rising[at(*chosen)], bank.falling[at(*chosen)], *chosen, 0};
+      steps[at(s * n_lanes + j)] = {bank.rising[at(*chosen)], bank.falling[at(*chosen)], bytes_of(*chosen),
+                                    0};
       bins.erase(chosen);
     }
     for (const int j : idle) {  // any bin will do, its slopes are 0
       const auto free = std::find(is_taken.begin(), is_taken.end(), false) - is_taken.begin();
       const int bin = free < n_lanes ? static_cast<int>(free) : 0;
       if (free < n_lanes) is_taken[at(free)] = true;
-      steps[at(s * n_lanes + j)] = {0, 0, bin, 0};
+      steps[at(s * n_lanes + j)] = {0, 0, bytes_of(bin), 0};
     }
   }
   return steps;
@@ -149,8 +155,8 @@ std::vector<ClassPart> class_parts(const std::vector<std::vector<int>>& bins_of_
     whole.push_back(std::move(part));
   }
   if (size_of(whole) > most_parts || whole.empty()) return {};
-  constexpr int parts_per_warp = 3;
-  const int aim = std::max(4, (n_steps + n_warps * parts_per_warp - 1) / (n_warps * parts_per_warp));
+  // A warp's share of steps: parts cost some hundred instructions each, so larger classes alone are cut.
+  const int aim = std::max(4, (n_steps + n_warps - 1) / n_warps);
   const int per_class = most_parts / size_of(whole);
   std::vector<ClassPart> parts;
   for (const ClassPart& each : whole) {
@@ -193,8 +199,7 @@ void MelSchedule::add(const MelBank& bank, const MelSlice& like, StageShape shap
     for (const int g : order) {
       const std::vector<Interval>& lanes = grouped[at(g)];
       MelGroup group{size_of(steps) / n_lanes, lanes.front().width(), {}};
-      for (int j = 0; j < n_lanes; ++j)
-        group.interval[j] = j < size_of(lanes) ? lanes[at(j)].place : slice.n_bands + 1 + j - size_of(lanes);
+      for (int j = 0; j < n_lanes; ++j) group.interval[j] = j < size_of(lanes) ? lanes[at(j)].place : -1;
       groups.push_back(group);
       const std::vector<MelStep> more = group_steps(bank, lanes, n_lanes);
       steps.insert(steps.end(), more.begin(), more.end());
@@ -235,15 +240,16 @@ void ChromaSchedule::add(const Matrix<float>& bank, StageShape shape) {
     for (int s = 0; s < n_steps; ++s)
       for (int j = 0; j < n_lanes; ++j) {
         const std::vector<int>& bins = part.bins[at(j)];
-        ChromaStep step{make_float4(0, 0, 0, 0), 0, j};
+        ChromaStep step{make_float4(0, 0, 0, 0), 0, bytes_of(j)};
         if (s < size_of(bins)) {
           const auto weight = [&](int n) { return bank((part.first_chroma + n) % n_chroma, bins[at(s)]); };
-          step = {make_float4(weight(0), weight(1), weight(2), weight(3)), weight(4), bins[at(s)]};
+          step = {make_float4(weight(0), weight(1), weight(2), weight(3)), weight(4), bytes_of(bins[at(s)])};
         }
         steps.push_back(step);
       }
     for (int n = 0; n < chroma_band; ++n)
-      sums_of[at((part.first_chroma + n) % n_chroma)].push_back(t * chroma_band + n);
+      sums_of[at((part.first_chroma + n) % n_chroma)].push_back(
+          bytes_of((t * chroma_band + n) * shape.frames));
   }
   each.entry_begin = size_of(entry_begin);
   each.entries = size_of(entries);

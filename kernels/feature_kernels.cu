@@ -47,60 +47,53 @@ template <int n_fft>
 __global__ void __launch_bounds__(n_threads, 2)
     analyse_kernel(const __grid_constant__ FeatureTables tables, const __grid_constant__ Part part) {
   using Shape = TileShape<n_fft>;
-  DYNAMIC_SHARED(float, rows);
-  float* const scratch = rows + Shape::n_words;
   const int chunk_id = static_cast<int>(blockIdx.x);
-  const ChunkTask chunk = part.chunks[chunk_id];
+  const ChunkTask& chunk = part.chunks[chunk_id];  // read again where it is needed: registers are scarce
   const bool finds_peaks = tables.peaks.first_bin < tables.peaks.end_bin;
-  const PeakList peaks = peak_list(tables, part, chunk_id, chunk, warp_id());
-  float* const sums = part.sums + std::int64_t{chunk_id} * tables.n_sums;
   int n_peaks = 0;
   for (int first = 0; first < chunk.n_frames; first += Shape::n_frames) {
-    const int n_valid = min(Shape::n_frames, chunk.n_frames - first);
-    transform_tile<n_fft>(tables.transform, tile_samples(tables, part, chunk, first, n_valid), false, rows);
+    transform_tile<n_fft, false>(
+        tables.transform,
+        tile_samples(tables, part, chunk, first, min(Shape::n_frames, chunk.n_frames - first)));
     __syncthreads();
     const int n_next = min(Shape::n_frames, chunk.n_frames - first - Shape::n_frames);
     if (n_next > 0) prefetch_tile(tile_samples(tables, part, chunk, first + Shape::n_frames, n_next), n_fft);
-    const TileRows tile{rows, Shape::row_stride, n_valid};
-    const TilePlace place = tile_place(part, chunk_id, chunk, first);
-    sum_stage(tables, tile, first == 0, sums);
+    const SharedRows<n_fft> tile{min(Shape::n_frames, chunk.n_frames - first)};
+    sum_stage(tables, tile, first == 0, part.sums + std::int64_t{chunk_id} * tables.n_sums);
     if (finds_peaks)
-      n_peaks = peak_stage<Shape::n_largest>(tables.peaks, tile, Shape::largest_at, peaks.peaks, n_peaks);
-    if (part.magnitudes != nullptr)
-      keep_magnitudes<Shape::n_largest>(part, Shape::n_bins, tile, Shape::largest_at, place.row);
-    for (int s = 0; s < tables.n_slices; ++s)
-      mel_stage<Shape::n_frames>(tables, part, tables.slices[s], tile, place, scratch);
+      n_peaks =
+          peak_stage(tables.peaks, tile, peak_list(tables, part, chunk_id, chunk, warp_id()).peaks, n_peaks);
+    const TilePlace place = tile_place(part, chunk_id, chunk, first);
+    if (part.magnitudes != nullptr) keep_magnitudes(part, Shape::n_bins, tile, place.row);
+    for (int s = 0; s < tables.n_slices; ++s) mel_stage(tables, part, tables.slices[s], tile, place);
     __syncthreads();
   }
-  if (finds_peaks && lane_id() == 0) *peaks.n = n_peaks;
+  if (finds_peaks && lane_id() == 0) *peak_list(tables, part, chunk_id, chunk, warp_id()).n = n_peaks;
 }
 
 template <int n_fft>
 __global__ void __launch_bounds__(n_threads, 2)
     chroma_kernel(const __grid_constant__ FeatureTables tables, const __grid_constant__ Part part) {
   using Shape = TileShape<n_fft>;
-  DYNAMIC_SHARED(float, rows);
-  float* const scratch = rows + Shape::n_words;
   const int chunk_id = static_cast<int>(blockIdx.x);
-  const ChunkTask chunk = part.chunks[chunk_id];
+  const ChunkTask& chunk = part.chunks[chunk_id];
   for (int first = 0; first < chunk.n_frames; first += Shape::n_frames) {
     const int n_valid = min(Shape::n_frames, chunk.n_frames - first);
     const TilePlace place = tile_place(part, chunk_id, chunk, first);
     if (part.magnitudes != nullptr) {
-      load_magnitudes(part, Shape::n_bins, place.row, n_valid, Shape::n_frames, Shape::row_stride, rows);
+      load_magnitudes<n_fft>(part, place.row, n_valid);
       __syncthreads();
     } else {
-      transform_tile<n_fft>(tables.transform, tile_samples(tables, part, chunk, first, n_valid), true, rows);
+      transform_tile<n_fft, true>(tables.transform, tile_samples(tables, part, chunk, first, n_valid));
       __syncthreads();
       const int n_next = min(Shape::n_frames, chunk.n_frames - first - Shape::n_frames);
       if (n_next > 0)
         prefetch_tile(tile_samples(tables, part, chunk, first + Shape::n_frames, n_next), n_fft);
     }
-    const TileRows tile{rows, Shape::row_stride, n_valid};
+    const SharedRows<n_fft> tile{n_valid};
     for (int s = 0; s < tables.n_chroma_stages; ++s) {
       const ChromaStage& stage = tables.chroma[s];
-      chroma_stage<Shape::n_frames, false>(
-          tables, part, stage, chroma_bank_of(tables, part, stage, chunk.clip), tile, place, scratch);
+      chroma_stage(tables, part, stage, chroma_bank_of(tables, part, stage, chunk.clip), tile, place);
     }
   }
 }
@@ -158,7 +151,6 @@ __device__ __forceinline__ const float* chunk_rows(const SpectrumRows& spectrum)
 __global__ void __launch_bounds__(n_threads, 2)
     analyse_rows_kernel(SpectrumRows spectrum, int first_chunk, const __grid_constant__ FeatureTables tables,
                         const __grid_constant__ Part part) {
-  DYNAMIC_SHARED(float, scratch);
   const int chunk_id = first_chunk + static_cast<int>(blockIdx.x);
   const ChunkTask chunk = part.chunks[chunk_id];
   const float* const rows = chunk_rows(spectrum);
@@ -167,13 +159,12 @@ __global__ void __launch_bounds__(n_threads, 2)
   const PeakList peaks = peak_list(tables, part, chunk_id, chunk, warp_id());
   int n_peaks = 0;
   for (int first = 0; first < chunk.n_frames; first += rows_at_once) {
-    const TileRows tile{rows + first * spectrum.row_stride, spectrum.row_stride,
-                        min(rows_at_once, chunk.n_frames - first)};
+    const DeviceRows tile{rows + first * spectrum.row_stride, spectrum.row_stride, tables.n_bins,
+                          min(rows_at_once, chunk.n_frames - first)};
     const TilePlace place = tile_place(part, chunk_id, chunk, first);
     sum_stage(tables, tile, first == 0, sums);
-    if (finds_peaks) n_peaks = peak_stage<1>(tables.peaks, tile, tables.n_bins, peaks.peaks, n_peaks);
-    for (int s = 0; s < tables.n_slices; ++s)
-      mel_stage<rows_at_once>(tables, part, tables.slices[s], tile, place, scratch);
+    if (finds_peaks) n_peaks = peak_stage(tables.peaks, tile, peaks.peaks, n_peaks);
+    for (int s = 0; s < tables.n_slices; ++s) mel_stage(tables, part, tables.slices[s], tile, place);
   }
   if (finds_peaks && lane_id() == 0) *peaks.n = n_peaks;
 }
@@ -181,18 +172,16 @@ __global__ void __launch_bounds__(n_threads, 2)
 __global__ void __launch_bounds__(n_threads, 2)
     chroma_rows_kernel(SpectrumRows spectrum, int first_chunk, const __grid_constant__ FeatureTables tables,
                        const __grid_constant__ Part part) {
-  DYNAMIC_SHARED(float, scratch);
   const int chunk_id = first_chunk + static_cast<int>(blockIdx.x);
   const ChunkTask chunk = part.chunks[chunk_id];
   const float* const rows = chunk_rows(spectrum);
   for (int first = 0; first < chunk.n_frames; first += rows_at_once) {
-    const TileRows tile{rows + first * spectrum.row_stride, spectrum.row_stride,
-                        min(rows_at_once, chunk.n_frames - first)};
+    const DeviceRows tile{rows + first * spectrum.row_stride, spectrum.row_stride, tables.n_bins,
+                          min(rows_at_once, chunk.n_frames - first)};
     const TilePlace place = tile_place(part, chunk_id, chunk, first);
     for (int s = 0; s < tables.n_chroma_stages; ++s) {
       const ChromaStage& stage = tables.chroma[s];
-      chroma_stage<rows_at_once, true>(tables, part, stage, chroma_bank_of(tables, part, stage, chunk.clip),
-                                       tile, place, scratch);
+      chroma_stage(tables, part, stage, chroma_bank_of(tables, part, stage, chunk.clip), tile, place);
     }
   }
 }

@@ -28,7 +28,7 @@ void launch_chroma(int n_fft, const FeatureTables& tables, const Part& part, cud
 // Spectra in device memory, of chunks [first_chunk, first_chunk + n_chunks) of the part: |X|^2
 // [row_frames][row_stride] each, with the largest of a frame behind its bins.
 inline constexpr int row_frames = 32;   // of a chunk
-inline constexpr int rows_at_once = 8;  // of a stage
+inline constexpr int rows_at_once = 8;  // of a stage: DeviceRows::n_frames
 struct SpectrumRows {
   int n_fft;
   int row_stride;         // at least n_bins + 1

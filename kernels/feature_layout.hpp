@@ -50,14 +50,14 @@ struct MelSlice {
 struct MelGroup {
   int first_step;
   int n_steps;
-  int interval[8];  // in the slice; those of lanes without one have a place of their own behind the others
+  int interval[8];  // in the slice; -1 for a lane without one
 };
 
 // What a lane does with one bin: [n_steps][lanes_per_frame]. In a step the bins of the lanes differ modulo
 // lanes_per_frame where that can be had, and so lie in different banks. Steps without a bin have zero slopes.
 struct alignas(16) MelStep {
   float rising, falling;
-  int bin;
+  int place;  // of the bin in a row, in bytes
   int unused;
 };
 
@@ -85,7 +85,7 @@ struct ChromaTask {
 struct ChromaStep {
   float4 weight;
   float last_weight;
-  int bin;
+  int place;  // of the bin in a row, in bytes
 };
 static_assert(sizeof(ChromaStep) == 32);
 

@@ -10,11 +10,44 @@
 
 namespace melgrad::MELGRAD_KERNELS {
 
-// The rows of `n_valid` frames, n_rows of them that can be read. |X|^2 [row][bin], or |X|.
-struct TileRows {
-  const float* rows;
-  int stride;
+// The spectra of a tile's frames, n_valid of which there are, [frame][bin]; the stages' scratch.
+//
+// Stages find shared memory by themselves and not through a pointer, which they would not know to be one to
+// shared memory: access through such pointers takes two instructions more.
+template <int n_fft>
+struct SharedRows {  // as transform_tile leaves them
+  using Shape = TileShape<n_fft>;
+  static constexpr int n_frames = Shape::n_frames, stride_of_rows = Shape::row_stride;
+  static constexpr int largest_at = Shape::largest_at, n_largest = Shape::n_largest;
+  static constexpr bool is_power = false;  // while chroma is computed
   int n_valid;
+
+  __device__ __forceinline__ const float* rows() const {
+    DYNAMIC_SHARED(float, shared);
+    return shared;
+  }
+  __device__ __forceinline__ int stride() const { return stride_of_rows; }
+  __device__ __forceinline__ int largest() const { return largest_at; }
+  __device__ __forceinline__ float* scratch() const {
+    DYNAMIC_SHARED(float, shared);
+    return shared + Shape::n_words;
+  }
+};
+struct DeviceRows {  // in device memory
+  static constexpr int n_frames = 8, n_largest = 1;
+  static constexpr bool is_power = true;
+  const float* first;
+  int row_stride;
+  int n_bins;
+  int n_valid;
+
+  __device__ __forceinline__ const float* rows() const { return first; }
+  __device__ __forceinline__ int stride() const { return row_stride; }
+  __device__ __forceinline__ int largest() const { return n_bins; }
+  __device__ __forceinline__ float* scratch() const {
+    DYNAMIC_SHARED(float, shared);
+    return shared;
+  }
 };
 
 // Where the frames of a tile are in the results.
@@ -34,9 +67,14 @@ __device__ __forceinline__ int warp_id() {
   return static_cast<int>(threadIdx.x) / 32;
 }
 
-// 10 log10(x), x > 0.
+// 10 log10(x) of a normal x > 0, within 2e-6 dB and 2e-7 of the value.
 __device__ __forceinline__ float decibel(float x) {
-  return 3.0102999566398120f * log2f(x);
+  return 3.0102999566398120f * __log2f(x);
+}
+
+// The value `bytes` behind a pointer: banks have their places in bytes.
+__device__ __forceinline__ float value_at(const float* from, int bytes) {
+  return *reinterpret_cast<const float*>(reinterpret_cast<const char*>(from) + bytes);
 }
 
 // Unsigned integers in the order of the floats, all above 0, so that a maximum over threads is an atomic one,
@@ -79,19 +117,21 @@ __device__ __forceinline__ void put_values(const Part& part, const TilePlace& pl
 // ---- sums of spectra
 
 // Adds the tile's |X|^2 and |X| to the chunk's sums, in bins of which the mean is wanted.
-inline __device__ __noinline__ void sum_stage(const FeatureTables& tables, const TileRows& tile, bool begins,
-                                              float* sums) {
+template <class Rows>
+__device__ __noinline__ void sum_stage(const FeatureTables& tables, const Rows tile, bool begins,
+                                       float* sums) {
+  const float* const rows = tile.rows();
   for (int bin = static_cast<int>(threadIdx.x); bin < tables.n_power_sums; bin += n_threads) {
     float sum = begins ? 0.0f : sums[bin];
 #pragma unroll 8
-    for (int f = 0; f < tile.n_valid; ++f) sum += tile.rows[f * tile.stride + bin];
+    for (int f = 0; f < tile.n_valid; ++f) sum += rows[f * tile.stride() + bin];
     sums[bin] = sum;
   }
   sums += tables.n_power_sums;
   for (int bin = static_cast<int>(threadIdx.x); bin < tables.n_magnitude_sums; bin += n_threads) {
     float sum = begins ? 0.0f : sums[bin];
 #pragma unroll 8
-    for (int f = 0; f < tile.n_valid; ++f) sum += fast_sqrt(tile.rows[f * tile.stride + bin]);
+    for (int f = 0; f < tile.n_valid; ++f) sum += fast_sqrt(rows[f * tile.stride() + bin]);
     sums[bin] = sum;
   }
 }
@@ -107,50 +147,58 @@ __device__ __forceinline__ void mel_slopes(const FeatureTables& tables, const Me
   constexpr int pitch = mel_slope_stride(frames);
   const int f = lane_id() / shape.lanes_per_frame, j = lane_id() % shape.lanes_per_frame;
   const float* const row = rows + f * stride;
-  const int end = slice.first_group[warp_id() + 1];
-  for (int g = slice.first_group[warp_id()]; g < end; ++g) {
-    const MelGroup& group = tables.groups[g];
-    const MelStep* step = tables.steps + group.first_step * shape.lanes_per_frame + j;
+  float* const out = scratch + f * pitch;
+  const MelStep* const steps = tables.steps + j;
+  const MelGroup* group = tables.groups + slice.first_group[warp_id()];
+  const MelGroup* const end = tables.groups + slice.first_group[warp_id() + 1];
+  for (; group < end; ++group) {
+    const MelStep* step = steps + group->first_step * shape.lanes_per_frame;
     float rise = 0, fall = 0;
 #pragma unroll 4
-    for (int s = group.n_steps; s > 0; --s, step += shape.lanes_per_frame) {
-      const float4 w = __ldg(reinterpret_cast<const float4*>(step));  // rising, falling, bin
-      float x = row[__float_as_int(w.z)];
+    for (int s = group->n_steps; s > 0; --s, step += shape.lanes_per_frame) {
+      const float4 w = __ldg(reinterpret_cast<const float4*>(step));  // rising, falling, place
+      float x = value_at(row, __float_as_int(w.z));
       if (is_root) x = fast_sqrt(x);
       rise = fmaf(x, w.x, rise);
       fall = fmaf(x, w.y, fall);
     }
-    float* const out = scratch + f * pitch + __ldg(&group.interval[j]);
-    out[0] = rise;
-    out[frames * pitch] = fall;
+    const int interval = __ldg(&group->interval[j]);
+    if (interval < 0) continue;
+    out[interval] = rise;
+    out[frames * pitch + interval] = fall;
   }
 }
 
 // A slice of a mel bank of the tile's frames: dB to part.db and their maximum to part.loudest_db, or values
 // to statistics and tracks.
-template <int tile_frames>
+template <class Rows>
 __device__ __noinline__ void mel_stage(const FeatureTables& tables, const Part& part, const MelSlice& slice,
-                                       const TileRows& tile, const TilePlace& place, float* scratch) {
-  constexpr int frames = stage_shape(tile_frames).frames;
+                                       const Rows tile, const TilePlace& place) {
+  constexpr int tile_frames = Rows::n_frames, frames = stage_shape(tile_frames).frames;
+  float* const scratch = tile.scratch();
   constexpr int pitch = mel_slope_stride(frames);
   for (int first = 0; first < tile_frames; first += frames) {
     if (slice.of_magnitude)
-      mel_slopes<frames, true>(tables, slice, tile.rows + first * tile.stride, tile.stride, scratch);
+      mel_slopes<frames, true>(tables, slice, tile.rows() + first * tile.stride(), tile.stride(), scratch);
     else
-      mel_slopes<frames, false>(tables, slice, tile.rows + first * tile.stride, tile.stride, scratch);
+      mel_slopes<frames, false>(tables, slice, tile.rows() + first * tile.stride(), tile.stride(), scratch);
     __syncthreads();
     const int n = min(frames, tile.n_valid - first);
     // Band m is what rises in interval m and falls in the next.
+    const float* const norms = tables.norms + slice.norm;
     const auto band = [&](int f, int m) {
       const float* const slopes = scratch + f * pitch + m;
-      return (slopes[0] + slopes[frames * pitch + 1]) * __ldg(tables.norms + slice.norm + m);
+      return (slopes[0] + slopes[frames * pitch + 1]) * __ldg(norms + m);
     };
     if (slice.is_db) {
+      const float amin = slice.amin, ref_db = slice.ref_db;
+      const int n_bands = slice.n_bands;
       float loudest = -INFINITY;
       for (int f = warp_id(); f < n; f += n_warps) {
         float* const db = part.db + (place.row + first + f) * tables.n_db + slice.db;
-        for (int m = lane_id(); m < slice.n_bands; m += 32) {
-          const float value = decibel(fmaxf(slice.amin, band(f, m))) - slice.ref_db;
+#pragma unroll 4
+        for (int m = lane_id(); m < n_bands; m += 32) {
+          const float value = decibel(fmaxf(amin, band(f, m))) - ref_db;
           loudest = fmaxf(loudest, value);
           db[m] = value;
         }
@@ -176,6 +224,13 @@ __device__ __noinline__ void mel_stage(const FeatureTables& tables, const Part& 
 
 // ---- peaks
 
+// The largest |X|^2 of a frame.
+template <class Rows>
+__device__ __forceinline__ float largest_of(const Rows& tile, const float* row) {
+  const float largest = row[tile.largest()];
+  return Rows::n_largest == 2 ? fmaxf(largest, row[tile.largest() + 1]) : largest;
+}
+
 // Where a warp puts the peaks of its frames of a chunk, and their number.
 struct PeakList {
   Peak* peaks;
@@ -196,22 +251,24 @@ __device__ __forceinline__ PeakList peak_list(const FeatureTables& tables, const
 __device__ __forceinline__ int add_peaks(const PeakSearch& search, const float* row, float largest,
                                          Peak* peaks, int n) {
   const float reference = sqrtf(largest) * 0.1f;
+  const int end = search.end_bin;
+  const float hz_per_bin = search.hz_per_bin, hz_error = search.hz_error;
   // Lanes 1 to 30 look at a bin each, lanes 0 and 31 only bring the neighbours.
-  for (int first = search.first_bin; first < search.end_bin; first += 30) {
+  for (int first = search.first_bin; first < end; first += 30) {
     const int k = first - 1 + lane_id();
-    const float at = k <= search.end_bin ? sqrtf(row[k]) : 0.0f;
+    const float at = k <= end ? sqrtf(row[k]) : 0.0f;
     const float below = __shfl_up_sync(whole_warp, at, 1), above = __shfl_down_sync(whole_warp, at, 1);
-    const bool is_peak = lane_id() >= 1 && lane_id() <= 30 && k < search.end_bin && at > reference &&
-                         at > below && at >= above;
+    const bool is_peak =
+        lane_id() >= 1 && lane_id() <= 30 && k < end && at > reference && at > below && at >= above;
     const unsigned votes = __ballot_sync(whole_warp, is_peak);
     if (is_peak) {
       const float curvature = __fadd_rn(__fadd_rn(above, below), -__fmul_rn(2.0f, at));
       const float slope = __fmul_rn(__fadd_rn(above, -below), 0.5f);
       const float shift = fabsf(slope) < fabsf(curvature) ? -__fdiv_rn(slope, curvature) : 0.0f;
       // (k + shift) hz_per_bin, rounded once to all intents: the product with k is exact in two floats.
-      const float bin = static_cast<float>(k), hz = bin * search.hz_per_bin;
-      const float error = fmaf(bin, search.hz_per_bin, -hz);
-      const float rest = fmaf(shift, search.hz_per_bin, fmaf(bin + shift, search.hz_error, error));
+      const float bin = static_cast<float>(k), hz = bin * hz_per_bin;
+      const float error = fmaf(bin, hz_per_bin, -hz);
+      const float rest = fmaf(shift, hz_per_bin, fmaf(bin + shift, hz_error, error));
       const int place = n + __popc(votes & ((1u << lane_id()) - 1));
       peaks[place] = {__fadd_rn(at, __fmul_rn(__fmul_rn(slope, 0.5f), shift)), hz + rest};
     }
@@ -221,13 +278,11 @@ __device__ __forceinline__ int add_peaks(const PeakSearch& search, const float* 
 }
 
 // The warp's frames of the tile: every eighth.
-template <int n_largest>
-__device__ __noinline__ int peak_stage(const PeakSearch& search, const TileRows& tile, int largest_at,
-                                       Peak* peaks, int n) {
+template <class Rows>
+__device__ __noinline__ int peak_stage(const PeakSearch& search, const Rows tile, Peak* peaks, int n) {
   for (int f = warp_id(); f < tile.n_valid; f += n_warps) {
-    const float* const row = tile.rows + f * tile.stride;
-    float largest = row[largest_at];
-    if (n_largest == 2) largest = fmaxf(largest, row[largest_at + 1]);
+    const float* const row = tile.rows() + f * tile.stride();
+    const float largest = largest_of(tile, row);
     n = add_peaks(search, row, largest, peaks, n);
   }
   return n;
@@ -240,13 +295,12 @@ __device__ __forceinline__ std::uint32_t sixteen_bits(float x) {
   return static_cast<std::uint32_t>(min(__float2int_rn(x), 65535));
 }
 
-template <int n_largest>
-__device__ __noinline__ void keep_magnitudes(const Part& part, int n_bins, const TileRows& tile,
-                                             int largest_at, std::int64_t first_row) {
+template <class Rows>
+__device__ __noinline__ void keep_magnitudes(const Part& part, int n_bins, const Rows tile,
+                                             std::int64_t first_row) {
   for (int f = warp_id(); f < tile.n_valid; f += n_warps) {
-    const float* const row = tile.rows + f * tile.stride;
-    float largest = row[largest_at];
-    if (n_largest == 2) largest = fmaxf(largest, row[largest_at + 1]);
+    const float* const row = tile.rows() + f * tile.stride();
+    const float largest = largest_of(tile, row);
     const float scale = largest > 0 ? 65535.0f / sqrtf(sqrtf(largest)) : 0.0f;
     std::uint32_t* const out = part.magnitudes + (first_row + f) * part.magnitude_words;
     for (int i = lane_id(); i < part.magnitude_words; i += 32) {
@@ -258,10 +312,13 @@ __device__ __noinline__ void keep_magnitudes(const Part& part, int n_bins, const
 }
 
 // rows[frame][bin] = |X|, but for a factor of its frame: chroma is relative to the frame's maximum.
-inline __device__ __noinline__ void load_magnitudes(const Part& part, int n_bins, std::int64_t first_row,
-                                                    int n_valid, int tile_frames, int stride, float* rows) {
-  for (int f = warp_id(); f < tile_frames; f += n_warps) {
-    float* const row = rows + f * stride;
+template <int n_fft>
+__device__ __noinline__ void load_magnitudes(const Part& part, std::int64_t first_row, int n_valid) {
+  using Shape = TileShape<n_fft>;
+  constexpr int n_bins = Shape::n_bins;
+  DYNAMIC_SHARED(float, rows);
+  for (int f = warp_id(); f < Shape::n_frames; f += n_warps) {
+    float* const row = rows + f * Shape::row_stride;
     const std::uint32_t* const from = part.magnitudes + (first_row + f) * part.magnitude_words;
     for (int i = lane_id(); 2 * i < n_bins; i += 32) {
       const std::uint32_t word = f < n_valid ? __ldg(from + i) : 0;
@@ -299,16 +356,19 @@ __device__ __forceinline__ void chroma_sums(const FeatureTables& tables, const C
     sum = add_lanes<lanes>(sum);
     if (j == 0) wide[c * frames + f] = sum;
   }
+  const ChromaTask* const tasks = tables.chroma_tasks + bank.tasks;
+  const ChromaStep* const steps = tables.chroma_steps + j;
   const int end = bank.first_task[warp_id() + 1];
   for (int t = bank.first_task[warp_id()]; t < end; ++t) {
-    const ChromaTask task = tables.chroma_tasks[bank.tasks + t];
-    const ChromaStep* step = tables.chroma_steps + std::int64_t{task.first_step} * lanes + j;
+    const ChromaTask task = tasks[t];
+    const ChromaStep* step = steps + std::int64_t{task.first_step} * lanes;
     float sum[chroma_band] = {};
 #pragma unroll 4
     for (int s = task.n_steps; s > 0; --s, step += lanes) {
       const float4 w = __ldg(reinterpret_cast<const float4*>(step));
-      const float2 last = __ldg(reinterpret_cast<const float2*>(step) + 2);  // weight, bin
-      const float x = is_root ? fast_sqrt(row[__float_as_int(last.y)]) : row[__float_as_int(last.y)];
+      const float2 last = __ldg(reinterpret_cast<const float2*>(step) + 2);  // weight, place
+      float x = value_at(row, __float_as_int(last.y));
+      if (is_root) x = fast_sqrt(x);
       sum[0] = fmaf(x, w.x, sum[0]);
       sum[1] = fmaf(x, w.y, sum[1]);
       sum[2] = fmaf(x, w.z, sum[2]);
@@ -329,26 +389,29 @@ __device__ __forceinline__ const ChromaBank& chroma_bank_of(const FeatureTables&
   return tables.chroma_banks[stage.bank + tuning];
 }
 
-// Chroma of the tile's frames to statistics and tracks. `is_root`: rows are |X|^2.
-template <int tile_frames, bool is_root>
+// Chroma of the tile's frames to statistics and tracks.
+template <class Rows>
 __device__ __noinline__ void chroma_stage(const FeatureTables& tables, const Part& part,
-                                          const ChromaStage& stage, const ChromaBank& bank,
-                                          const TileRows& tile, const TilePlace& place, float* scratch) {
-  constexpr int frames = stage_shape(tile_frames).frames;
+                                          const ChromaStage& stage, const ChromaBank& bank, const Rows tile,
+                                          const TilePlace& place) {
+  constexpr int tile_frames = Rows::n_frames, frames = stage_shape(tile_frames).frames;
+  float* const scratch = tile.scratch();
   const int tid = static_cast<int>(threadIdx.x), n_chroma = stage.n_chroma;
   float* const wide = scratch;                    // [n_chroma][frames]
   float* const scale = wide + n_chroma * frames;  // [frames]
   float* const classes = scale + frames;          // [n_tasks][chroma_band][frames]
   for (int first = 0; first < tile_frames; first += frames) {
-    chroma_sums<frames, is_root>(tables, bank, n_chroma, tile.rows + first * tile.stride, tile.stride, wide,
-                                 classes);
+    chroma_sums<frames, Rows::is_power>(tables, bank, n_chroma, tile.rows() + first * tile.stride(),
+                                        tile.stride(), wide, classes);
     __syncthreads();
+    const int* const entry_begin = tables.chroma_entry_begin + bank.entry_begin;
+    const int* const entries = tables.chroma_entries + bank.entries;
     for (int e = tid; e < n_chroma * frames; e += n_threads) {
       const int c = e / frames, f = e % frames;
       float sum = wide[e];
-      const int end = __ldg(tables.chroma_entry_begin + bank.entry_begin + c + 1);
-      for (int i = __ldg(tables.chroma_entry_begin + bank.entry_begin + c); i < end; ++i)
-        sum += classes[__ldg(tables.chroma_entries + bank.entries + i) * frames + f];
+      const int end = __ldg(entry_begin + c + 1);
+#pragma unroll 2
+      for (int i = __ldg(entry_begin + c); i < end; ++i) sum += value_at(classes + f, __ldg(entries + i));
       wide[e] = sum;
     }
     __syncthreads();

@@ -72,7 +72,7 @@ struct Complex {
 };
 
 __device__ __forceinline__ void multiply(Complex& x, float wr, float wi) {
-  const float r = fmaf(-x.i, wi, x.r * wr), i = fmaf(x.i, wr, x.r * wi);
+  const float r = fmaf(x.i, -wi, x.r * wr), i = fmaf(x.i, wr, x.r * wi);
   x.r = r;
   x.i = i;
 }
@@ -164,28 +164,33 @@ __device__ __forceinline__ void dft(Complex* x) {
 
 // ---- samples
 
-// Two int16 of a word as floats. A float in [2^23, 2^24) has integers in its mantissa, which takes one byte
-// permutation and one subtraction at full rate; conversion instructions have a quarter of it.
+// Two int16 of a word as floats: one instruction each. They run at a quarter of the rate, but beside the
+// others; permuting bytes into the mantissa of 2^23 takes five for a pair, and instructions are what limits
+// us.
 __device__ __forceinline__ Complex pair_of_int16(unsigned word) {
-  word ^= 0x80008000u;
-  return {__uint_as_float(__byte_perm(word, 0x4b00u, 0x5410)) - 8421376.0f,
-          __uint_as_float(__byte_perm(word, 0x4b00u, 0x5432)) - 8421376.0f};
+  return {static_cast<float>(static_cast<std::int16_t>(word & 0xffffu)),
+          static_cast<float>(static_cast<std::int16_t>(word >> 16))};
 }
 
 // z[n] with n = first_pair + 32 a + lane for a < count, windowed. `window` is at a = 0 of the lane.
 template <int count>
 __device__ __forceinline__ void load_pairs(const FrameSamples& source, std::int64_t first, int lane,
                                            const float4* window, Complex* z) {
-  if (source.is_float) {
-    const float* from = static_cast<const float*>(source.samples) + first + 2 * lane;
-    const bool is_odd = (first & 1) != 0;
+  const bool is_even = (first & 1) == 0;
+  if (source.is_float && is_even) {
+    const float2* from =
+        reinterpret_cast<const float2*>(static_cast<const float*>(source.samples) + first) + lane;
 #pragma unroll
     for (int a = 0; a < count; ++a) {
-      const float2 pair = is_odd ? make_float2(__ldg(from + 64 * a), __ldg(from + 64 * a + 1))
-                                 : __ldg(reinterpret_cast<const float2*>(from + 64 * a));
+      const float2 pair = __ldg(from + 32 * a);
       z[a] = {32768.0f * pair.x, 32768.0f * pair.y};
     }
-  } else if ((first & 1) == 0) {
+  } else if (source.is_float) {
+    const float* from = static_cast<const float*>(source.samples) + first + 2 * lane;
+#pragma unroll
+    for (int a = 0; a < count; ++a)
+      z[a] = {32768.0f * __ldg(from + 64 * a), 32768.0f * __ldg(from + 64 * a + 1)};
+  } else if (is_even) {
     const unsigned* from =
         reinterpret_cast<const unsigned*>(static_cast<const std::int16_t*>(source.samples) + first) + lane;
 #pragma unroll
@@ -231,9 +236,10 @@ __device__ __forceinline__ void load_frames(const TransformTables& tables, const
         x[a + j] = {fmaf(sign, far[j].r, near[j].r), fmaf(sign, far[j].i, near[j].i)};
     }
     if (warp % 2 != 0) {
+      const float4* const split = tables.split + lane;
 #pragma unroll
       for (int a = 0; a < 32; a += 2) {
-        const float4 w = __ldg(tables.split + 16 * a + lane);
+        const float4 w = __ldg(split + 16 * a);
         multiply(x[a], w.x, w.y);
         multiply(x[a + 1], w.z, w.w);
       }
@@ -291,19 +297,20 @@ __device__ __forceinline__ float fast_sqrt(float x) {
 // rows[frame * row_stride + bin] = |X|^2, or |X| if `magnitude`. For |X|^2 the frame's largest stands behind
 // the bins. All of the block call it; rows have been read before, and are there after the next
 // __syncthreads().
-template <int n_fft>
-__device__ __noinline__ void transform_tile(const TransformTables& tables, const FrameSamples& source,
-                                            bool magnitude, float* rows) {
+template <int n_fft, bool magnitude>
+__device__ __noinline__ void transform_tile(const TransformTables& tables, const FrameSamples& source) {
   using Shape = TileShape<n_fft>;
+  DYNAMIC_SHARED(float, rows);
   constexpr int radix = Shape::radix;
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   Complex x[32];
   load_frames<n_fft>(tables, source, warp, lane, x);
+  const float4* const twiddles = tables.twiddles + lane;
 #pragma unroll
   for (int g = 0; g < 32; g += radix) dft<radix>(x + g);
 #pragma unroll
   for (int c = 0; c < radix; c += 2) {
-    const float4 w = __ldg(tables.twiddles + 16 * c + lane);
+    const float4 w = __ldg(twiddles + 16 * c);
 #pragma unroll
     for (int g = 0; g < 32; g += radix) {
       if (c != 0) multiply(x[g + c], w.x, w.y);
