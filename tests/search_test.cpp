@@ -365,6 +365,23 @@ TEST_SUITE("search") {
     }
   }
 
+  TEST_CASE("a journal of something else is no journal of a search") {
+    const TemporaryFolder folder;
+    const fs::path file = folder / "sweep.journal";
+    const Json key = {{"splits", 1}};
+    const std::vector<std::string> records[] = {
+        {"[1]"}, {"{\"fit\":0}"}, {"{\"fit\":0,\"score\":{\"n_iter\":\"x\"}}"}};
+    for (const auto& each : records) {
+      Journal journal(file);
+      journal.start(Json{{"search", key}, {"files", Json::object()}}.dump());
+      journal.append(each);
+      CHECK_THROWS_WITH_AS(SearchJournal(file, key, {}, false), doctest::Contains(file.c_str()), Error);
+    }
+    Journal(file).start("of cakes");
+    CHECK_THROWS_WITH_AS(SearchJournal(file, key, {}, false), doctest::Contains("not the journal of a sweep"),
+                         Error);
+  }
+
   TEST_CASE("a search's key changes with the features, the candidates, the splits and the engine") {
     const Dataset dataset = noisy_dataset();
     const auto key_of = [](const Dataset& data, const std::vector<Candidate>& candidates,

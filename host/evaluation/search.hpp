@@ -87,6 +87,8 @@ class SearchJournal {
   void keep(std::span<const ScoredTask> fits);
 
  private:
+  void read(const std::string& record);
+
   Journal journal_;
   std::map<std::size_t, FitScore> finished_;
 };

@@ -23,9 +23,19 @@ SearchJournal::SearchJournal(const std::filesystem::path& file, const Json& key,
         "{} holds another sweep, of {}; this one is of {}. --restart forgets it, -o takes another file{}",
         file.string(), found["files"].dump(), names.dump(), differences);
   }
-  for (const std::string& record : journal_.records()) {
+  with_context(file.string(), [&] {
+    for (const std::string& record : journal_.records()) read(record);
+  });
+}
+
+void SearchJournal::read(const std::string& record) {
+  try {
     const Json json = Json::parse(record);
     finished_[json.at("fit").get<std::size_t>()] = from_json_fields<FitScore>(json.at("score"));
+  } catch (const Json::exception&) {
+    fail("'{}' is not a fit", record.substr(0, 80));
+  } catch (const UsageError& error) {  // the file's fault and not the command line's
+    fail("{}", error.what());
   }
 }
 
