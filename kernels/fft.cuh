@@ -354,11 +354,12 @@ __device__ __noinline__ void transform_tile(const TransformTables& tables, const
     largest = fmaxf(largest, middle);
     row[n_fft / 4] = magnitude ? fast_sqrt(middle) : middle;
   }
-  if (magnitude) return;
+  if constexpr (!magnitude) {
 #pragma unroll
-  for (int step_lanes = radix / 2; step_lanes > 0; step_lanes /= 2)
-    largest = fmaxf(largest, __shfl_xor_sync(whole_warp, largest, step_lanes));
-  if (c == 0) row[Shape::largest_at + (odd ? 1 : 0)] = largest;
+    for (int step_lanes = radix / 2; step_lanes > 0; step_lanes /= 2)
+      largest = fmaxf(largest, __shfl_xor_sync(whole_warp, largest, step_lanes));
+    if (c == 0) row[Shape::largest_at + (odd ? 1 : 0)] = largest;
+  }
 }
 
 }  // namespace melgrad::MELGRAD_KERNELS
