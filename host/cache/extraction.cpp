@@ -303,6 +303,7 @@ Extraction Run::finish() {
   progress_.begin("features", table_.n_clips());
   {
     std::vector<std::jthread> workers;
+    workers.reserve(static_cast<std::size_t>(n_threads_));
     struct StopAtEnd {  // before the threads are joined, whatever is thrown here
       BatchQueue& queue;
       ~StopAtEnd() { queue.stop(); }
