@@ -1,0 +1,61 @@
+#include "audit.hpp"
+
+#include <span>
+
+#include "session.hpp"
+#include "support/feature_clips.hpp"
+
+namespace melgrad::emulated {
+namespace {
+
+using emulation::KernelTrace;
+
+constexpr int sample_rate = 48000;
+constexpr Index n_samples = 37 * sample_rate / 10;
+
+std::vector<KernelTrace> trace_kernels(const FeaturePlan& plan, int n_clips, ChromaRoute chroma) {
+  testing::Clips<std::int16_t> clips(sample_rate);
+  for (int clip = 0; clip < n_clips; ++clip)
+    clips.add(testing::test_sound(n_samples, static_cast<std::uint32_t>(clip)));
+  emulation::Session session({.trace = true});
+  {
+    Matrix<float> rows(n_clips, plan.n_features);
+    make_cuda_feature_extractor(plan, {.chroma = chroma})->extract(clips.batch(), rows.view());
+  }
+  std::vector<KernelTrace> kernels = session.kernel_traces();
+  session.finish();
+  return kernels;
+}
+
+double device_bytes(const KernelTrace& kernel) {
+  return 32.0 * static_cast<double>(kernel.unique_sectors_read + kernel.unique_sectors_written);
+}
+
+KernelAudit audit_kernel(const KernelTrace& one_clip, const KernelTrace& clips, int n_clips) {
+  KernelAudit audit{.trace = clips, .global = {}, .shared = {}};
+  audit.device_bytes = (device_bytes(clips) - device_bytes(one_clip)) / (n_clips - 1);
+  audit.useful_share = static_cast<double>(clips.unique_bytes) / device_bytes(clips);
+  for (const auto& traffic : {clips.global_read, clips.global_write, clips.global_atomic})
+    audit.global += traffic;
+  for (const auto& traffic : {clips.shared_read, clips.shared_write, clips.shared_atomic})
+    audit.shared += traffic;
+  return audit;
+}
+
+}  // namespace
+
+FeatureAudit audit_features(ChromaRoute chroma) {
+  const FeaturePlan plan = make_feature_plan(feature_spec("notebook"), sample_rate);
+  FeatureAudit audit{.n_clips = 3, .kernels = {}};
+  audit.n_frames = static_cast<double>(audit.n_clips * plan.n_frames(n_samples));
+  audit.compulsory_bytes = 2.0 * n_samples + 4.0 * static_cast<double>(plan.n_features);
+  const auto one_clip = trace_kernels(plan, 1, chroma);
+  const auto clips = trace_kernels(plan, audit.n_clips, chroma);
+  for (std::size_t i = 0; i < clips.size(); ++i) {  // the same kernels, in order of names
+    audit.kernels.push_back(audit_kernel(one_clip.at(i), clips[i], audit.n_clips));
+    audit.device_bytes += audit.kernels.back().device_bytes;
+  }
+  return audit;
+}
+
+}  // namespace melgrad::emulated

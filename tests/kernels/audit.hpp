@@ -1,0 +1,35 @@
+#pragma once
+// What the feature kernels ask of memory on realistic clips, counted by the emulator (trace.hpp): for the
+// audit (tools/audit) and the test of its limits. Needs a program whose accesses are seen.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/cuda_feature_extractor.hpp"
+#include "trace.hpp"
+
+namespace melgrad::emulated {
+
+// Of one kernel.
+struct KernelAudit {
+  emulation::KernelTrace trace;
+  // Bytes of device memory that a clip of a large batch moves, if caches are perfect within a launch and
+  // empty between launches: tables, which a launch reads once, do not count.
+  double device_bytes = 0;
+  double useful_share = 0;  // of the bytes in the sectors moved, [0, 1]
+  emulation::Traffic global, shared;
+};
+
+struct FeatureAudit {
+  int n_clips = 0;
+  double n_frames = 0;          // of all clips
+  double compulsory_bytes = 0;  // of a clip: each sample read once, each feature written once
+  double device_bytes = 0;      // of a clip, by all kernels
+  std::vector<KernelAudit> kernels;
+};
+
+// The notebook's features of clips of 3.7 s at 48 kHz, int16, in one part.
+FeatureAudit audit_features(ChromaRoute chroma);
+
+}  // namespace melgrad::emulated
