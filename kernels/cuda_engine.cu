@@ -2,6 +2,7 @@
 
 #include "host/core/error.hpp"
 #include "kernels/cuda_feature_extractor.hpp"
+#include "kernels/cuda_mlp_stack.hpp"
 #include "kernels/launch.cuh"
 
 namespace melgrad::MELGRAD_KERNELS {
@@ -9,7 +10,7 @@ namespace {
 
 class CudaEngine final : public Engine {
  public:
-  explicit CudaEngine(int device) : device_(device), name_(fmt::format("cuda:{}", device)) {
+  CudaEngine(int device, bool tf32) : device_(device), tf32_(tf32), name_(fmt::format("cuda:{}", device)) {
     check(cudaSetDevice(device), name_);
     check(cudaGetDeviceProperties(&properties_, device), name_);
   }
@@ -22,20 +23,22 @@ class CudaEngine final : public Engine {
   std::unique_ptr<FeatureExtractor> feature_extractor(const FeaturePlan& plan) override {
     return make_cuda_feature_extractor(plan, {.device = device_});
   }
-  std::unique_ptr<MlpStack> mlp_stack(const TrainingSet&, std::span<const MlpJob>) override {
-    fail("{}: this build trains no networks on a GPU", name_);
+  std::unique_ptr<MlpStack> mlp_stack(const TrainingSet& training_set,
+                                      std::span<const MlpJob> jobs) override {
+    return make_cuda_mlp_stack(training_set, jobs, {.device = device_, .tf32 = tf32_});
   }
 
  private:
   int device_;
+  bool tf32_;
   std::string name_;
   cudaDeviceProp properties_{};
 };
 
 }  // namespace
 
-std::unique_ptr<Engine> make_cuda_engine(int device) {
-  return std::make_unique<CudaEngine>(device);
+std::unique_ptr<Engine> make_cuda_engine(int device, bool tf32) {
+  return std::make_unique<CudaEngine>(device, tf32);
 }
 
 }  // namespace melgrad::MELGRAD_KERNELS

@@ -10,6 +10,6 @@ namespace melgrad::MELGRAD_KERNELS {
 
 // On a device that list_devices() calls usable. Makes the device's context, which takes device memory and
 // time; throws Error where that fails.
-std::unique_ptr<Engine> make_cuda_engine(int device);
+std::unique_ptr<Engine> make_cuda_engine(int device, bool tf32 = false);
 
 }  // namespace melgrad::MELGRAD_KERNELS

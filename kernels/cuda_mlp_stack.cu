@@ -8,11 +8,14 @@
 #include "host/engine/mlp_jobs.hpp"
 #include "kernels/mlp_block.hpp"
 #include "kernels/mlp_models.hpp"
+#include "kernels/mlp_stack_run.hpp"
 
 namespace melgrad::MELGRAD_KERNELS {
 namespace {
 
 constexpr int prediction_rows = 128;  // of a block at a time
+constexpr int max_slots = 4096;       // of a substack; a grid has at most 65535 in y
+constexpr int epochs_per_run = 16;    // of the route `stack`, between two looks at who has stopped
 
 GpuRates device_rates(int device) {
   cudaDeviceProp properties{};
@@ -34,20 +37,20 @@ class Workspaces {
         slopes_(with_slopes ? n_blocks * capacity * network.n_outputs : 0),
         deltas_(n_blocks * capacity * 2 * network.widest),
         row_of_(n_blocks * capacity) {
-    views_.first = {outputs_.data(), with_slopes ? slopes_.data() : nullptr, deltas_.data(), row_of_.data(),
-                    capacity};
-    views_.n_blocks = n_blocks;
+    view_ = {outputs_.data(), with_slopes ? slopes_.data() : nullptr,
+             deltas_.data(),  row_of_.data(),
+             capacity,        static_cast<int>(n_blocks)};
   }
   static double bytes(const DeviceNetwork& network, int capacity, bool with_slopes) {
     return 4.0 * capacity *
            static_cast<double>(network.n_outputs * (with_slopes ? 2 : 1) + 2 * network.widest + 1);
   }
-  const BlockWorkspaces& views() const { return views_; }
+  const BlockWorkspace& view() const { return view_; }
 
  private:
   DeviceBuffer<float> outputs_, slopes_, deltas_;
   DeviceBuffer<int> row_of_;
-  BlockWorkspaces views_;
+  BlockWorkspace view_;
 };
 
 class CudaMlpStack final : public MlpStack {
@@ -62,16 +65,25 @@ class CudaMlpStack final : public MlpStack {
   const MlpProgress& progress(int model) const override {
     return progress_.at(static_cast<std::size_t>(model));
   }
-  MlpParameters parameters(int model) const override { return models_.parameters(model, stream_); }
+  MlpParameters parameters(int model) const override {
+    use_device();
+    return models_.parameters(model, stream_);
+  }
   void set_parameters(int model, const MlpParameters& parameters) override {
+    use_device();
     models_.set_parameters(model, parameters, stream_);
   }
   void predict_proba(int model, MatrixView<const float> features, MatrixView<float> probabilities) override;
 
  private:
+  // Of the thread that calls, which is not always the same.
+  void use_device() const { check(cudaSetDevice(options_.device), "device"); }
   MlpShape shape_of(const MlpJob& job) const;
   double workspace_budget() const;
+  MlpRoute route_of(const std::vector<int>& queue) const;
   void train_blocks(const std::vector<int>& queue, int n_epochs);
+  void train_stacks(const std::vector<int>& queue, int n_epochs);
+  void train_substack(std::vector<int> queue, const StackProducts& products, int n_epochs);
   void note_epochs(const std::vector<int>& queue, int n_epochs, const double* losses, const double* scores);
 
   CudaMlpOptions options_;
@@ -100,6 +112,7 @@ double CudaMlpStack::workspace_budget() const {
 }
 
 void CudaMlpStack::train(int n_epochs) {
+  use_device();
   std::vector<int> queue;
   for (int index = 0; index < models_.size(); ++index) {
     if (progress(index).stop_reason != StopReason::running) continue;
@@ -108,7 +121,17 @@ void CudaMlpStack::train(int n_epochs) {
   }
   if (queue.empty()) return;
   models_.prepare_training(stream_);
-  train_blocks(queue, n_epochs);
+  if (route_of(queue) == MlpRoute::block)
+    train_blocks(queue, n_epochs);
+  else
+    train_stacks(queue, n_epochs);
+}
+
+MlpRoute CudaMlpStack::route_of(const std::vector<int>& queue) const {
+  if (options_.route != MlpRoute::automatic) return options_.route;
+  const MlpJob& job = models_.job(queue.front());
+  if (job.spec.batch_norm) return MlpRoute::stack;
+  return choose_route(rates_, shape_of(job), models_.size());
 }
 
 // Launches of as many epochs as a watchdog allows, of the models that still run.
@@ -118,7 +141,7 @@ void CudaMlpStack::train_blocks(const std::vector<int>& all, int n_epochs) {
   int capacity = 0;
   for (int index : queue) capacity = std::max(capacity, models_.model(index).hyper.batch_size);
   const Index n_resident = Index{block_training_occupancy()} * rates_.multiprocessors;
-  const double bytes = Workspaces::bytes(network, capacity, network.has_slopes);
+  const double bytes = Workspaces::bytes(network, capacity, models_.layout().has_slopes);
   const int n_blocks =
       fitting(workspace_budget(), bytes,
               static_cast<int>(std::min<Index>(n_resident, static_cast<Index>(queue.size()))));
@@ -126,7 +149,7 @@ void CudaMlpStack::train_blocks(const std::vector<int>& all, int n_epochs) {
     throw OutOfDeviceMemory(
         fmt::format("minibatches of {} rows need {:.0f} MB of device memory, and {:.0f} are free", capacity,
                     bytes * 1e-6, workspace_budget() * 1e-6));
-  const Workspaces workspaces(network, capacity, n_blocks, network.has_slopes);
+  const Workspaces workspaces(network, capacity, n_blocks, models_.layout().has_slopes);
   const MlpShape shape = shape_of(models_.job(queue.front()));
   for (int n_done = 0; n_done < n_epochs && !queue.empty();) {
     const auto n_queued = static_cast<Index>(queue.size());
@@ -138,13 +161,52 @@ void CudaMlpStack::train_blocks(const std::vector<int>& all, int n_epochs) {
     check(cudaMemsetAsync(n_taken.data(), 0, sizeof(int), stream_.get()), "queue");
     const DeviceBuffer<double> history(2 * n_queued * n_more);
     launch_block_training(
-        {network, models_.rows(), models_.device(), device_queue.data(), static_cast<int>(n_queued),
-         n_taken.data(), n_more, workspaces.views(), history.data(), history.data() + n_queued * n_more},
+        {network, models_.rows(), models_.device(), device_queue.data(), static_cast<int>(n_queued), n_more,
+         n_taken.data(), workspaces.view(), history.data(), history.data() + n_queued * n_more},
         stream_.get());
     const PinnedBuffer<double> pinned(history.size());
     copy_to_host(pinned.span(), DeviceSpan<const double>(history.span()), stream_);
     models_.download(stream_);
     note_epochs(queue, n_more, pinned.data(), pinned.data() + n_queued * n_more);
+    std::erase_if(queue, [&](int index) { return progress(index).stop_reason != StopReason::running; });
+    n_done += n_more;
+  }
+}
+
+// Models whose epochs have the same graph, side by side: one batch size and one number of minibatches.
+void CudaMlpStack::train_stacks(const std::vector<int>& queue, int n_epochs) {
+  const auto key = [&](int index) {
+    const DeviceHyper& hyper = models_.model(index).hyper;
+    return std::pair(hyper.batch_size, ceil_div(hyper.n_used, hyper.batch_size));
+  };
+  std::vector<int> rest = queue;
+  std::ranges::stable_sort(rest, {}, key);
+  const int stride = static_cast<int>(models_.rows().stride);
+  for (std::size_t first = 0; first < rest.size();) {
+    const int capacity = key(rest[first]).first;
+    const double bytes = StackRun::bytes_of_model(models_.layout(), stride, capacity);
+    const int most = fitting(workspace_budget(), bytes, max_slots);
+    if (most == 0)
+      throw OutOfDeviceMemory(
+          fmt::format("a model's minibatches of {} rows need {:.0f} MB of device memory, and {:.0f} are free",
+                      capacity, bytes * 1e-6, workspace_budget() * 1e-6));
+    std::vector<int> substack;
+    for (; first < rest.size() && std::ssize(substack) < most; ++first) {
+      if (!substack.empty() && key(rest[first]) != key(substack.front())) break;
+      substack.push_back(rest[first]);
+    }
+    train_substack(std::move(substack), StackProducts(models_.layout(), stride, capacity, options_.tf32),
+                   n_epochs);
+  }
+}
+
+// In runs of some epochs, after each of which the models that have stopped leave.
+void CudaMlpStack::train_substack(std::vector<int> queue, const StackProducts& products, int n_epochs) {
+  for (int n_done = 0; n_done < n_epochs && !queue.empty();) {
+    const int n_more = std::min(n_epochs - n_done, epochs_per_run);
+    StackRun run(models_, queue, products, models_.model(queue.front()).hyper.batch_size, n_more, stream_);
+    run.train(stream_);
+    note_epochs(queue, n_more, run.losses().data(), run.scores().data());
     std::erase_if(queue, [&](int index) { return progress(index).stop_reason != StopReason::running; });
     n_done += n_more;
   }
@@ -176,6 +238,7 @@ void CudaMlpStack::predict_proba(int index, MatrixView<const float> features,
     fail("probabilities [{}, {}] for {} rows and {} classes", probabilities.rows, probabilities.cols,
          features.rows, network.n_classes);
   if (features.rows == 0) return;
+  use_device();
   const ResidentMatrix matrix(features, stream_);
   DeviceModel asked = models_.model(index);
   asked.parameters = const_cast<float*>(models_.values(index));
@@ -186,9 +249,9 @@ void CudaMlpStack::predict_proba(int index, MatrixView<const float> features,
   const DeviceBuffer<float> outputs(features.rows * network.n_classes);
   launch_block_prediction({network,
                            {matrix.data(), nullptr, matrix.stride()},
-                           static_cast<int>(features.rows),
+                           features.rows,
                            model.data(),
-                           workspaces.views(),
+                           workspaces.view(),
                            outputs.data()},
                           stream_.get());
   const PinnedBuffer<float> pinned(outputs.size());
@@ -205,7 +268,8 @@ std::unique_ptr<MlpStack> make_cuda_mlp_stack(const TrainingSet& training_set, s
   check_jobs(training_set, jobs);
   for (const MlpJob& job : jobs) {
     if (job.spec.precision != Precision::float32) fail("the CUDA engine has no precision bf16");
-    if (job.spec.batch_norm) fail("the CUDA engine's route `block` has no batch_norm");
+    if (job.spec.batch_norm && options.route == MlpRoute::block)
+      fail("the CUDA engine's route `block` has no batch_norm");
   }
   check(cudaSetDevice(options.device), "device");
   return std::make_unique<CudaMlpStack>(training_set, jobs, options);

@@ -26,14 +26,14 @@ void prove(Engine& engine, Engine& reference) {
   const std::lock_guard lock(mutex);
   if (proven.contains(std::string(engine.name()))) return;
   check_features(engine, reference);
+  check_training(engine, reference);
   proven.emplace(engine.name());
 }
 
 std::unique_ptr<Engine> make_checked_cuda_engine(int device, const EngineOptions& options) {
-  std::unique_ptr<Engine> engine = cuda::make_cuda_engine(device);
-  std::unique_ptr<Engine> cpu = make_cpu_engine(options);
-  prove(*engine, *cpu);
-  return join_engines(std::move(engine), std::move(cpu));
+  std::unique_ptr<Engine> engine = cuda::make_cuda_engine(device, options.tf32);
+  prove(*engine, *make_cpu_engine(options));
+  return engine;
 }
 
 }  // namespace

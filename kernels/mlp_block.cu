@@ -152,7 +152,7 @@ __global__ void __launch_bounds__(tile_threads, 2) mlp_block_training_kernel(Blo
     s.network = training.network;
     s.labels = training.rows.labels;
     s.inputs.rows = training.rows;
-    s.workspace = workspace_of_block(training.workspaces, training.network);
+    s.workspace = part_of_block(training.workspace, training.network);
   }
   s.loss[threadIdx.x] = 0;
   for (;;) {
@@ -174,8 +174,8 @@ __global__ void __launch_bounds__(tile_threads, 2) mlp_block_training_kernel(Blo
   }
 }
 
-__device__ __noinline__ void take_rows_to_predict(BlockMemory& s, int n_rows) {
-  const int n = min(s.workspace.capacity, n_rows - s.first);
+__device__ __noinline__ void take_rows_to_predict(BlockMemory& s, Index n_rows) {
+  const int n = static_cast<int>(std::min<Index>(s.workspace.capacity, n_rows - s.first));
   if (threadIdx.x == 0) s.take_inputs(n, {});
   for (int i = static_cast<int>(threadIdx.x); i < n; i += tile_threads) s.workspace.row_of[i] = s.first + i;
   __syncthreads();
@@ -195,7 +195,7 @@ __global__ void __launch_bounds__(tile_threads) mlp_block_prediction_kernel(Bloc
   if (threadIdx.x == 0) {
     s.network = prediction.network;
     s.inputs.rows = prediction.rows;
-    s.workspace = workspace_of_block(prediction.workspaces, prediction.network);
+    s.workspace = part_of_block(prediction.workspace, prediction.network);
     s.model = *prediction.model;
     s.trains = false;
     s.first = static_cast<int>(blockIdx.x) * s.workspace.capacity;
@@ -216,7 +216,7 @@ __global__ void __launch_bounds__(tile_threads) mlp_block_scoring_kernel(BlockSc
     s.labels = scoring.rows.labels;
     s.inputs.rows = scoring.rows;
     s.item = static_cast<int>(blockIdx.x);
-    s.workspace = workspace_of_block(scoring.workspaces, scoring.network);
+    s.workspace = part_of_block(scoring.workspace, scoring.network);
   }
   s.loss[threadIdx.x] = 0;
   __syncthreads();
@@ -241,7 +241,7 @@ __global__ void __launch_bounds__(tile_threads) mlp_block_scoring_kernel(BlockSc
 
 void launch_block_training(const BlockTraining& training, cudaStream_t stream) {
   const auto n_blocks =
-      static_cast<unsigned>(std::min<Index>(training.workspaces.n_blocks, training.n_queued));
+      static_cast<unsigned>(std::min<Index>(training.workspace.n_blocks, training.n_queued));
   launch(mlp_block_training_kernel, {n_blocks, tile_threads, sizeof(BlockMemory)}, stream, training);
 }
 
@@ -253,13 +253,13 @@ int block_training_occupancy() {
 }
 
 void launch_block_prediction(const BlockPrediction& prediction, cudaStream_t stream) {
-  const Index n_chunks = ceil_div(prediction.n_rows, prediction.workspaces.first.capacity);
-  const auto n_blocks = static_cast<unsigned>(std::min(prediction.workspaces.n_blocks, n_chunks));
+  const Index n_chunks = ceil_div(prediction.n_rows, prediction.workspace.capacity);
+  const auto n_blocks = static_cast<unsigned>(std::min<Index>(prediction.workspace.n_blocks, n_chunks));
   launch(mlp_block_prediction_kernel, {n_blocks, tile_threads, sizeof(BlockMemory)}, stream, prediction);
 }
 
 void launch_block_scoring(const BlockScoring& scoring, cudaStream_t stream) {
-  const auto n_blocks = static_cast<unsigned>(std::min<Index>(scoring.workspaces.n_blocks, scoring.n_queued));
+  const auto n_blocks = static_cast<unsigned>(std::min<Index>(scoring.workspace.n_blocks, scoring.n_queued));
   launch(mlp_block_scoring_kernel, {n_blocks, tile_threads, sizeof(BlockMemory)}, stream, scoring);
 }
 

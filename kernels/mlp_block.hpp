@@ -6,19 +6,14 @@
 
 namespace melgrad::MELGRAD_KERNELS {
 
-// What a block needs beside its model, for minibatches of `capacity` rows.
+// What blocks need beside their models, for minibatches of `capacity` rows: each the part [blockIdx.x].
 struct BlockWorkspace {
   float* outputs = nullptr;  // [capacity * n_outputs]: each layer's [capacity, stride] after another
   float* slopes = nullptr;   // likewise, or null: derivatives of activations, times dropout's factors
   float* deltas = nullptr;   // [2][capacity * widest]
   int* row_of = nullptr;     // [capacity]: rows of the resident matrix
   int capacity = 0;
-};
-
-// Of which each block has the part [blockIdx.x].
-struct BlockWorkspaces {
-  BlockWorkspace first;
-  Index n_blocks = 0;
+  int n_blocks = 0;
 };
 
 struct BlockTraining {
@@ -27,9 +22,9 @@ struct BlockTraining {
   DeviceModel* models = nullptr;  // [n_models]
   const int* queue = nullptr;     // [n_queued] of the models that train; blocks take one after another
   int n_queued = 0;
-  int* n_taken = nullptr;  // 0 before
   int n_epochs = 0;        // at most, of each
-  BlockWorkspaces workspaces;
+  int* n_taken = nullptr;  // 0 before
+  BlockWorkspace workspace;
   double* losses = nullptr;  // [n_queued, n_epochs]
   double* scores = nullptr;  // likewise, with early_stopping
 };
@@ -43,9 +38,9 @@ int block_training_occupancy();
 struct BlockPrediction {
   DeviceNetwork network;
   DeviceRows rows;  // to be asked, without labels
-  int n_rows = 0;
+  Index n_rows = 0;
   const DeviceModel* model = nullptr;
-  BlockWorkspaces workspaces;
+  BlockWorkspace workspace;
   float* probabilities = nullptr;  // [n_rows, n_classes]
 };
 void launch_block_prediction(const BlockPrediction& prediction, cudaStream_t stream);
@@ -55,8 +50,8 @@ struct BlockScoring {
   DeviceRows rows;
   const DeviceModel* models = nullptr;
   const int* queue = nullptr;  // [n_queued]; a block scores one of them
-  int n_queued = 0;
-  BlockWorkspaces workspaces;
+  Index n_queued = 0;
+  BlockWorkspace workspace;
   double* scores = nullptr;  // [n_queued] accuracy on the model's validation rows
 };
 void launch_block_scoring(const BlockScoring& scoring, cudaStream_t stream);

@@ -30,9 +30,8 @@ struct DeviceNetwork {
   int n_classes = 0;
   int widest = 0;  // stride of the widest hidden layer, or 0
   Activation activation = Activation::relu;
-  bool has_slopes = false;  // activation gelu or dropout: their derivatives are kept, not recomputed
-  Index n_values = 0;       // floats of a model's parameters
-  Index n_outputs = 0;      // floats per row of all layers' outputs
+  Index n_values = 0;   // floats of a model's parameters
+  Index n_outputs = 0;  // floats per row of all layers' outputs
 };
 
 // Hyper-parameters of one model, as kernels want them.

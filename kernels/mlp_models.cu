@@ -142,9 +142,8 @@ DeviceModels::DeviceModels(const TrainingSet& training_set, std::span<const MlpJ
       matrix_(training_set.features, stream),
       host_models_(static_cast<Index>(jobs.size())),
       device_models_(static_cast<Index>(jobs.size())) {
-  layout_.network.has_slopes =
-      jobs.front().spec.activation == Activation::gelu ||
-      std::ranges::any_of(jobs, [](const MlpJob& job) { return job.spec.dropout > 0; });
+  layout_.has_slopes = jobs.front().spec.activation == Activation::gelu ||
+                       std::ranges::any_of(jobs, [](const MlpJob& job) { return job.spec.dropout > 0; });
   const Index n_values = layout_.network.n_values * size();
   parameters_ = DeviceBuffer<float>(n_values);
   check(cudaMemsetAsync(parameters_.data(), 0, static_cast<std::size_t>(n_values) * sizeof(float),

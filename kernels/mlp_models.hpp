@@ -14,7 +14,8 @@ namespace melgrad::MELGRAD_KERNELS {
 // Layers of a network, as a host sees them.
 struct NetworkLayout {
   std::vector<DeviceLayer> layers;
-  DeviceNetwork network;  // its layers are not set
+  DeviceNetwork network;    // its layers are not set
+  bool has_slopes = false;  // activation gelu or dropout: derivatives are kept, not recomputed
 
   NetworkLayout(Index n_features, const MlpSpec& spec, int n_classes);
 };

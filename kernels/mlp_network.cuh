@@ -46,9 +46,8 @@ struct BlockMemory {
   }
 };
 
-__device__ __forceinline__ BlockWorkspace workspace_of_block(const BlockWorkspaces& workspaces,
-                                                             const DeviceNetwork& network) {
-  BlockWorkspace workspace = workspaces.first;
+__device__ __forceinline__ BlockWorkspace part_of_block(BlockWorkspace workspace,
+                                                        const DeviceNetwork& network) {
   const Index block = blockIdx.x, capacity = workspace.capacity;
   workspace.outputs += block * capacity * network.n_outputs;
   if (workspace.slopes != nullptr) workspace.slopes += block * capacity * network.n_outputs;

@@ -149,17 +149,6 @@ TEST_SUITE("engine_choice") {
     CHECK(made.gpu_was_refused);
     CHECK(why_not("cuda", broken) == "--device cuda: self-check: wrong");
   }
-
-  TEST_CASE("joined engines do features with the one and training with the other, and say so") {
-    auto features = std::make_unique<FakeEngine>("cuda:0");
-    FakeEngine& gpu = *features;
-    const auto joined = join_engines(std::move(features), std::make_unique<FakeEngine>("cpu"));
-    CHECK(joined->name() == "cuda:0");
-    CHECK(joined->description() == "for tests; networks on the cpu (for tests), for cuda:0 cannot train yet");
-    joined->feature_extractor(make_feature_plan(feature_spec("notebook"), 8000));
-    CHECK(gpu.log.extractor_rates == std::vector{8000});
-    CHECK_THROWS_WITH(joined->mlp_stack({}, {}), "the fake engine has no MLPs");
-  }
 }
 
 TEST_SUITE("self_check") {

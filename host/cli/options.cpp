@@ -61,6 +61,9 @@ void add_common_options(CLI::App& app, CommonOptions& common) {
       ->type_name("N")
       ->default_str("0")
       ->group(group);
+  app.add_flag("--tf32", common.tf32,
+               "networks on a GPU whose models step side by side: products of TF32's 10 bits")
+      ->group(group);
   app.add_option("--random-state", common.random_state, "seed of everything that is drawn by chance")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{9'000'000'000'000'000}).description(""))
       ->type_name("N")
@@ -156,7 +159,8 @@ MlpSpec notebook_mlp() {
 }
 
 MadeEngine make_engine(const CommonOptions& options, Console& console) {
-  MadeEngine made = make_engine(options.device, EngineOptions{.n_threads = options.n_threads});
+  MadeEngine made =
+      make_engine(options.device, EngineOptions{.n_threads = options.n_threads, .tf32 = options.tf32});
   const std::string text =
       fmt::format("device: {} ({})", made.choice.empty() ? std::string(made.engine->name()) : made.choice,
                   made.engine->description());

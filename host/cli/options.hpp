@@ -22,6 +22,7 @@ namespace melgrad {
 struct CommonOptions {
   std::string device = "auto";
   int n_threads = 0;
+  bool tf32 = false;
   std::int64_t random_state = 0;
   bool json = false;
   bool quiet = false;

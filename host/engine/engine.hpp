@@ -67,6 +67,7 @@ class Engine {
 
 struct EngineOptions {
   int n_threads = 0;  // 0: every core
+  bool tf32 = false;  // a GPU may round the operands of large products to TF32's 10 bits
 };
 
 // device: "cpu", "cuda" (the first usable GPU), "cuda:N", or "auto", which takes a usable GPU and else the

@@ -65,27 +65,6 @@ MadeEngine choose_automatically(const EngineMakers& makers) {
   }
 }
 
-class JoinedEngines final : public Engine {
- public:
-  JoinedEngines(std::unique_ptr<Engine> features, std::unique_ptr<Engine> training)
-      : features_(std::move(features)), training_(std::move(training)) {}
-  std::string_view name() const override { return features_->name(); }
-  std::string description() const override {
-    return fmt::format("{}; networks on the {} ({}), for {} cannot train yet", features_->description(),
-                       training_->name(), training_->description(), features_->name());
-  }
-  std::unique_ptr<FeatureExtractor> feature_extractor(const FeaturePlan& plan) override {
-    return features_->feature_extractor(plan);
-  }
-  std::unique_ptr<MlpStack> mlp_stack(const TrainingSet& training_set,
-                                      std::span<const MlpJob> jobs) override {
-    return training_->mlp_stack(training_set, jobs);
-  }
-
- private:
-  std::unique_ptr<Engine> features_, training_;
-};
-
 }  // namespace
 
 MadeEngine choose_engine(std::string_view device, const EngineMakers& makers) {
@@ -95,10 +74,6 @@ MadeEngine choose_engine(std::string_view device, const EngineMakers& makers) {
   return with_context(fmt::format("--device {}", device), [&]() -> MadeEngine {
     return {makers.cuda(named_device(index, makers.cuda_status()).index), {}, false};
   });
-}
-
-std::unique_ptr<Engine> join_engines(std::unique_ptr<Engine> features, std::unique_ptr<Engine> training) {
-  return std::make_unique<JoinedEngines>(std::move(features), std::move(training));
 }
 
 }  // namespace melgrad

@@ -20,8 +20,4 @@ struct EngineMakers {
 // make_engine's rules.
 MadeEngine choose_engine(std::string_view device, const EngineMakers& makers);
 
-// Features by one engine and training by another, as long as the first cannot train: the description says
-// so, and with it the program's output and results.json.
-std::unique_ptr<Engine> join_engines(std::unique_ptr<Engine> features, std::unique_ptr<Engine> training);
-
 }  // namespace melgrad

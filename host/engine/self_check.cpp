@@ -97,4 +97,64 @@ void check_features(Engine& engine, Engine& reference) {
       self_check_tolerance, worst.spread);
 }
 
+namespace {
+
+// Rows of two overlapping classes and a third one.
+struct ProbeRows {
+  static constexpr int n_rows = 40, n_features = 21, n_classes = 3;
+  Matrix<float> features{n_rows, n_features};
+  std::vector<int> labels, rows;
+  ProbeRows() {
+    PhiloxSequence random(7, RandomStream::split);
+    for (int row = 0; row < n_rows; ++row) {
+      labels.push_back(row % n_classes);
+      rows.push_back(row);
+      for (float& value : features.row(row))
+        value = 2 * random.next_uniform01() - 1 + 0.3f * static_cast<float>(labels.back());
+    }
+  }
+  TrainingSet training_set() const { return {features.view(), labels, n_classes}; }
+};
+
+std::vector<MlpSpec> probe_networks() {
+  MlpSpec plain{.hidden_layer_sizes = {19, 7}, .batch_size = 16, .random_state = 11, .epsilon = 1e-5};
+  MlpSpec dropping = plain;
+  dropping.activation = Activation::logistic;
+  dropping.solver = Solver::sgd;
+  dropping.dropout = 0.2;
+  MlpSpec normalised = plain;
+  normalised.activation = Activation::gelu;
+  normalised.solver = Solver::adamw;
+  normalised.batch_norm = true;
+  return {plain, dropping, normalised};
+}
+
+}  // namespace
+
+void check_training(Engine& engine, Engine& reference) {
+  const ProbeRows probe;
+  for (const MlpSpec& spec : probe_networks()) {
+    const MlpJob job{spec, probe.rows, {}, nullptr};
+    const auto probabilities_of = [&](Engine& each) {
+      const auto stack = each.mlp_stack(probe.training_set(), {&job, 1});
+      stack->train(3);
+      Matrix<float> probabilities(ProbeRows::n_rows, ProbeRows::n_classes);
+      stack->predict_proba(0, probe.features.view(), probabilities.view());
+      return probabilities;
+    };
+    const Matrix<float> ours = probabilities_of(engine), truth = probabilities_of(reference);
+    for (Index row = 0; row < ours.rows; ++row)
+      for (Index c = 0; c < ours.cols; ++c)
+        if (!(std::fabs(double{ours(row, c)} - double{truth(row, c)}) <= self_check_training_tolerance))
+          fail(
+              "self-check: {} ({}) trains wrong networks: after three epochs with activation {} and solver "
+              "{}, "
+              "probability {} of probe row {} is {}, and {} by the {} engine; a difference of {} is allowed. "
+              "The "
+              "driver, the device or this build is faulty",
+              engine.name(), engine.description(), to_name(spec.activation), to_name(spec.solver), c, row,
+              ours(row, c), truth(row, c), reference.name(), self_check_training_tolerance);
+  }
+}
+
 }  // namespace melgrad

@@ -31,4 +31,9 @@ ProbeClips probe_clips();
 // tolerance, for the worst of them.
 void check_features(Engine& engine, Engine& reference);
 
+// Training of small networks with everything that has kernels of its own: activations, solvers, dropout,
+// batch_norm. Throws Error that names the network, the probability, both values and the tolerance.
+inline constexpr double self_check_training_tolerance = 1e-4;
+void check_training(Engine& engine, Engine& reference);
+
 }  // namespace melgrad

@@ -7,9 +7,9 @@
 #include <limits>
 #include <vector>
 
+#include "gpu_session.hpp"
 #include "host/cpu/cpu_mlp.hpp"
 #include "kernels/cuda_mlp_stack.hpp"
-#include "session.hpp"
 #include "support/mlp_problem.hpp"
 
 namespace melgrad::emulated {
@@ -141,7 +141,7 @@ std::vector<MlpSpec> specs_of_options(const MlpSpec& base) {
   return specs;
 }
 
-const std::vector<MlpRoute> all_routes = {MlpRoute::block};
+const std::vector<MlpRoute> all_routes = {MlpRoute::block, MlpRoute::stack};
 
 }  // namespace
 
@@ -149,6 +149,7 @@ TEST_SUITE("kernels_mlp") {
   TEST_CASE("five epochs equal the CPU engine's for every activation and solver") {
     const MlpProblem problem(17, 9, 3);
     for (int activation = 0; activation < 5; ++activation) {
+      if (is_slow && activation % 2 == 1) continue;
       std::vector<MlpSpec> specs(4, small_spec());
       for (std::size_t i = 0; i < specs.size(); ++i) {
         specs[i].activation = static_cast<Activation>(activation);
@@ -177,6 +178,7 @@ TEST_SUITE("kernels_mlp") {
                                               {140, 3, 4, {70}, 132},
                                               {9, 130, 3, {131, 15}, 9},
                                               {3, 2, 17, {200}, 1}}) {
+      if (is_slow && each.n_features < 5) continue;
       const MlpProblem problem(each.n_rows, each.n_features, each.n_classes);
       MlpSpec spec = small_spec();
       spec.hidden_layer_sizes = each.hidden_layer_sizes;
@@ -205,6 +207,19 @@ TEST_SUITE("kernels_mlp") {
         CAPTURE(static_cast<int>(route));
         check_equal(by_cuda(problem, specs, 5, {.route = route}), expected);
       }
+    }
+  }
+
+  TEST_CASE("batch_norm equals the CPU engine's, alone and with every other option") {
+    for (int n_classes : {2, 3}) {
+      const MlpProblem problem(17, 9, n_classes);
+      MlpSpec base = small_spec();
+      base.hidden_layer_sizes = {35, 5};
+      base.batch_norm = true;
+      base.activation = n_classes == 2 ? Activation::tanh : Activation::gelu;
+      const std::vector<MlpSpec> all = specs_of_options(base);
+      const std::vector<MlpSpec> specs = {base, all.back()};
+      check_equal(by_cuda(problem, specs, 5, {}), by_cpu(problem, specs, 5));
     }
   }
 
@@ -303,6 +318,23 @@ TEST_SUITE("kernels_mlp") {
       CHECK(distance(probabilities.values, expected[0].probabilities.values) < tolerance);
     }
     session.finish();
+  }
+
+  TEST_CASE("a device that computes wrong is noticed by either route") {
+    const MlpProblem problem(17, 9, 3);
+    const auto expected = by_cpu(problem, {small_spec()}, 1);
+    for (MlpRoute route : all_routes) {
+      std::vector<Trained> got;
+      on_gpu(
+          [&] {
+            const auto stack = make_cuda_mlp_stack(problem.training_set(), jobs_of(problem, {small_spec()}),
+                                                   {.route = route});
+            got = trained(*stack, problem, 1, 1);
+          },
+          {.broken_lane = 0});
+      // Shuffles add up the loss.
+      CHECK(std::fabs(got[0].progress.loss_curve[0] / expected[0].progress.loss_curve[0] - 1) > 1e-3);
+    }
   }
 
   TEST_CASE("minibatches that do not fit into device memory are refused with the figures") {
