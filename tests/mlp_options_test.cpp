@@ -4,12 +4,15 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "host/core/error.hpp"
 #include "host/cpu/cpu_mlp.hpp"
+#include "host/cpu/cpu_mlp_kernels.hpp"
 #include "host/cpu/simd.hpp"
 #include "host/engine/mlp.hpp"
 #include "support/allocations.hpp"
@@ -29,6 +32,11 @@ class WithSimd {
   explicit WithSimd(const std::string& name) { use_simd(name); }
   ~WithSimd() { choose_simd(); }
 };
+
+// Cut to the 8 bits that bf16 holds.
+float to_bf16(float x) {
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(x) & 0xffff0000u);
+}
 
 MlpSpec with_every_option(MlpSpec spec) {
   spec.dropout = 0.3;
@@ -319,5 +327,76 @@ TEST_SUITE("mlp_options") {
                          "0 batch normalisations for 2 hidden layers with batch_norm", Error);
     CHECK_THROWS_WITH_AS(make_stack(problem, {spec, {.hidden_layer_sizes = {5, 7}}}),
                          "a stack of models of different architectures", Error);
+  }
+
+  TEST_CASE("bf16 gives the loss of operands that bf16 holds, and gradients to its rounding") {
+    struct Case {
+      int n_rows, n_features, n_classes;
+      std::vector<int> hidden_layer_sizes;
+    };
+    const std::vector<Case> cases = {
+        {50, 20, 8, {37}}, {29, 16, 4, {15, 17}}, {41, 31, 2, {8}}, {17, 33, 40, {}}, {1, 5, 3, {70}}};
+    for (const std::string& simd : available_simd()) {
+      const WithSimd with(simd);
+      if (!mlp_kernels().has_bf16) continue;
+      for (const Case& each : cases) {
+        MlpProblem problem(each.n_rows, each.n_features, each.n_classes);
+        for (float& value : problem.features.values) value = to_bf16(value);
+        const MlpSpec spec{.hidden_layer_sizes = each.hidden_layer_sizes,
+                           .activation = Activation::tanh,
+                           .solver = Solver::sgd,
+                           .learning_rate_init = 1,
+                           .momentum = 0,
+                           .precision = Precision::bf16};
+        MlpJob job = problem.job(spec);
+        job.scaling = nullptr;
+        const auto stack = make_cpu_mlp_stack(problem.training_set(), {&job, 1}, 1);
+        MlpParameters start = stack->parameters(0);
+        for (float& value : start.weights[0].values) value = to_bf16(value);
+        for (float& value : start.biases[0]) value = to_bf16(value);
+        stack->set_parameters(0, start);
+        ReferenceMlp reference(problem.training_set(), job);
+        reference.parameters() = to_reference(start);
+        stack->train(1);
+        reference.train(1);
+        CAPTURE(problem.n_features());
+        CHECK(stack->progress(0).loss_curve[0] ==
+              doctest::Approx(reference.progress().loss_curve[0]).epsilon(1e-6));
+        CHECK(relative_difference(stack->parameters(0), reference.parameters()) < 4e-3);  // 2^-8
+      }
+    }
+  }
+
+  TEST_CASE("bf16 keeps the promises of a stack, and is refused where the processor has not got it") {
+    for (const std::string& simd : available_simd()) {
+      const WithSimd with(simd);
+      CAPTURE(simd);
+      MlpProblem problem(57, 21, 5);
+      MlpSpec spec{.hidden_layer_sizes = {19, 11}, .batch_size = 10, .precision = Precision::bf16};
+      std::vector<MlpSpec> specs(3, spec);
+      specs[1].random_state = 1;
+      specs[2] = with_every_option(spec);
+      specs[2].batch_norm = false;
+      const auto together = make_stack(problem, specs, 2);
+      Matrix<float> probabilities(57, 5);
+      together->predict_proba(0, problem.view(), probabilities.view());  // in float32 everywhere
+      if (!mlp_kernels().has_bf16) {
+        CHECK_THROWS_WITH_AS(together->train(1), doctest::Contains("has no AVX512_BF16"), Error);
+        continue;
+      }
+      together->train(5);
+      for (int i = 0; i < 3; ++i) {
+        const auto alone = make_stack(problem, {specs[static_cast<std::size_t>(i)]});
+        for (int epochs : {1, 4}) alone->train(epochs);
+        CHECK(together->parameters(i) == alone->parameters(0));
+        CHECK(together->progress(i) == alone->progress(0));
+      }
+      for (const float poison : {NAN, INFINITY}) {
+        problem.features(29, 4) = poison;
+        const auto bad = make_stack(problem, {spec});
+        bad->train(3);
+        CHECK(bad->progress(0).stop_reason == StopReason::not_finite);
+      }
+    }
   }
 }

@@ -8,6 +8,7 @@
 #include "host/core/error.hpp"
 #include "host/core/parallel.hpp"
 #include "host/cpu/cpu_mlp_kernels.hpp"
+#include "host/cpu/simd.hpp"
 #include "host/engine/mlp_jobs.hpp"
 
 namespace melgrad {
@@ -65,8 +66,6 @@ class CpuMlpStack final : public MlpStack {
 
 MlpNetwork make_network(const TrainingSet& training_set, std::span<const MlpJob> jobs) {
   check_jobs(training_set, jobs);
-  for (const MlpJob& job : jobs)
-    if (job.spec.precision != Precision::float32) fail("the CPU engine has no precision bf16");
   return MlpNetwork(training_set.features.cols, jobs.front().spec, training_set.n_classes);
 }
 
@@ -123,6 +122,8 @@ void CpuMlpStack::train(int n_epochs) {
   for (Model& model : models_) {
     if (model.state.stop_reason != StopReason::running) continue;
     check_trainable(model.job);
+    if (network_.bf16 && !kernels_.has_bf16)
+      fail("precision bf16: this processor, with {}, has no AVX512_BF16", simd_name());
     running.push_back(&model);
   }
   const Index capacity = training_capacity();

@@ -11,6 +11,7 @@
 #include <hwy/highway.h>
 
 #include "host/cpu/gemm-inl.hpp"
+#include "host/cpu/mlp_bf16-inl.hpp"
 #include "host/cpu/mlp_epilogues-inl.hpp"
 #include "host/cpu/mlp_hidden-inl.hpp"
 #include "host/cpu/mlp_loss-inl.hpp"
@@ -91,8 +92,14 @@ void multiply_large(Operand a, Operand b, Index n_rows, Index n_cols, Index dept
 
 // activations[l + 1] = activations[l] W_l, through the epilogue.
 void multiply_weights(const MlpNetwork& network, const float* parameters, std::size_t l, Index n_rows,
-                      MlpWorkspace& workspace, const Activate& activate) {
+                      const StepOptions* options, MlpWorkspace& workspace, const Activate& activate) {
   const MlpLayer& layer = network.layers[l];
+#if MELGRAD_BF16
+  if (l == 0 && network.bf16 && options != nullptr)
+    return multiply_weights_bf16(layer, parameters, n_rows, workspace, activate);
+#else
+  (void)options;
+#endif
   const Operand in{workspace.activations[l].data(), row_stride(layer.fan_in + 1)};
   const Operand weights{parameters + layer.offset, layer.stride};
   if (layer.transposed) {
@@ -117,9 +124,9 @@ void forward_hidden(const MlpNetwork& network, float* parameters, std::size_t l,
   Activate activate{network.activation, workspace.activations[l + 1].data(), row_stride(layer.fan_out + 1),
                     options != nullptr ? hidden.slopes.data() : nullptr};
   if (network.norms.empty()) {
-    multiply_weights(network, parameters, l, n_rows, workspace, activate);
+    multiply_weights(network, parameters, l, n_rows, options, workspace, activate);
   } else {
-    multiply_weights(network, parameters, l, n_rows, workspace,
+    multiply_weights(network, parameters, l, n_rows, options, workspace,
                      {Activation::identity, activate.c, activate.ldc});
     if (options != nullptr)
       normalise_minibatch(network.norms[l], parameters, activate.c, activate.ldc, n_rows, hidden);
@@ -138,7 +145,7 @@ void forward_layers(const MlpNetwork& network, float* parameters, const StepOpti
                     MlpWorkspace& workspace) {
   const std::size_t last = network.layers.size() - 1;
   for (std::size_t l = 0; l < last; ++l) forward_hidden(network, parameters, l, options, n_rows, workspace);
-  multiply_weights(network, parameters, last, n_rows, workspace,
+  multiply_weights(network, parameters, last, n_rows, options, workspace,
                    {Activation::identity, workspace.activations.back().data(),
                     row_stride(network.layers.back().fan_out + 1)});
 }
@@ -184,6 +191,12 @@ double backward_weights(const MlpNetwork& network, const MlpBuffers& buffers, co
   const Operand in{workspace.activations[l].data(), row_stride(layer.fan_in + 1)};
   HWY_ALIGN float tile[max_tile_floats];
   Optimise optimise{step, layer, buffers, workspace.decay[l].data(), workspace.no_decay.data(), tile};
+#if MELGRAD_BF16
+  if (l == 0 && network.bf16) {
+    multiply_gradient_bf16(layer, delta_out, n_rows, workspace, optimise);
+    return optimise.penalty;
+  }
+#endif
   if (layer.transposed && l == 0)
     multiply<Lies::transposed>(delta_out, RowPointers{workspace.input_rows.data()}, layer.fan_out,
                                layer.fan_in + 1, n_rows, optimise);
@@ -259,8 +272,13 @@ void map_gelu_slope(const float* x, float* y, Index n) {
 }
 
 MlpKernels kernels() {
-  return {order_rows, gather,       train_step, forward,  all_finite,
-          map_exp,    map_logistic, map_tanh,   map_gelu, map_gelu_slope};
+#if MELGRAD_BF16
+  const bool has_bf16 = processor_has_bf16();
+#else
+  const bool has_bf16 = false;
+#endif
+  return {has_bf16, order_rows,   gather,   train_step, forward,       all_finite,
+          map_exp,  map_logistic, map_tanh, map_gelu,   map_gelu_slope};
 }
 
 }  // namespace HWY_NAMESPACE

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "host/core/matrix.hpp"
+#include "host/cpu/aligned.hpp"
 #include "host/engine/mlp.hpp"
 #include "host/engine/training_rules.hpp"
 
@@ -74,6 +75,7 @@ struct MlpNorm {
 struct MlpNetwork {
   Activation activation = Activation::relu;
   int n_classes = 0;
+  bool bf16 = false;  // the first layer's products in training; it is then never transposed
   std::vector<MlpLayer> layers;
   std::vector<MlpNorm> norms;  // of each hidden layer with batch_norm, else empty
   Index n_values = 0;          // floats of a model's parameters, padding included
@@ -86,6 +88,12 @@ struct MlpHidden {
   AlignedFloats slopes;       // [capacity, units + 1]: the derivative, times the factors of dropout
   AlignedFloats normalised;   // [capacity, units + 1]
   AlignedFloats inverse_std;  // [units]
+};
+
+// The operands of a product in bf16, as pairs of which the first is in the lower half; see mlp_bf16-inl.hpp.
+struct MlpBf16 {
+  AlignedArray<std::uint32_t> inputs;
+  AlignedArray<std::uint32_t> right;  // weights, or gradients of the first layer's outputs
 };
 
 // What one worker needs to train or ask one model at a time.
@@ -103,6 +111,7 @@ struct MlpWorkspace {
   AlignedFloats row_terms[2];      // [capacity]: what the rows' losses are made of
   AlignedFloats delta[2];          // [capacity, widest hidden layer]
   AlignedFloats panel;             // [deepest product, 48 columns] of a right operand
+  MlpBf16 bf16;                    // only for a network with bf16
   std::vector<MlpHidden> hidden;   // [n_hidden]
   AlignedFloats factors;           // [widest hidden layer] of dropout, of one row
   AlignedFloats norm_gradient;     // [2, widest hidden layer]: of gamma and beta
@@ -121,6 +130,7 @@ struct MlpWorkspace {
   // rows.
   void use(const MlpNetwork& network, const MlpJob& job, std::span<const float> class_weights);
   void reserve_order(int n_rows);
+  void reserve_bf16(const MlpLayer& first);
   // Room for n_rows rows in `resident`, with the constant input of 1 or 0 after the features.
   void reserve_resident(const MlpNetwork& network, Index n_rows);
 };
@@ -171,6 +181,8 @@ struct RowChoice {
 
 // The functions for one instruction set.
 struct MlpKernels {
+  bool has_bf16 = false;  // a network with bf16 can be trained
+
   // workspace.order = the permutation's rows, for positions 0 .. n_rows - 1.
   void (*order_rows)(const EpochPermutation& permutation, int n_rows, MlpWorkspace& workspace);
 

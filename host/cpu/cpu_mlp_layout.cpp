@@ -15,7 +15,7 @@ AlignedFloats::AlignedFloats(Index size)
 }
 
 MlpNetwork::MlpNetwork(Index n_features, const MlpSpec& spec, int n_classes_)
-    : activation(spec.activation), n_classes(n_classes_) {
+    : activation(spec.activation), n_classes(n_classes_), bf16(spec.precision == Precision::bf16) {
   Index fan_in = n_features;
   const auto add = [&](Index fan_out) {
     MlpLayer layer;
@@ -25,7 +25,7 @@ MlpNetwork::MlpNetwork(Index n_features, const MlpSpec& spec, int n_classes_)
     // over lanes, so it must save a sixth at least.
     const Index as_is = (fan_in + 1) * padded_columns(fan_out);
     const Index transposed = padded_columns(fan_in + 1) * ((fan_out + 3) / 4 * 4);
-    layer.transposed = 6 * transposed <= 5 * as_is;
+    layer.transposed = 6 * transposed <= 5 * as_is && !(bf16 && layers.empty());
     layer.stride = row_stride(layer.cols());
     layer.offset = n_values;
     n_values += (layer.rows() + 3) / 4 * 4 * layer.stride;  // dot products and transposes take rows by four
@@ -70,6 +70,7 @@ MlpWorkspace::MlpWorkspace(const MlpNetwork& network, Index capacity_, bool has_
     }
     deepest = std::max({deepest, layer.fan_in + 1, layer.fan_out});
   }
+  if (network.bf16) reserve_bf16(network.layers[0]);
   for (auto& each : row_terms) each = AlignedFloats(padded_columns(capacity));
   for (auto& each : delta) each = AlignedFloats(capacity * widest);
   panel = AlignedFloats((deepest + 3) / 4 * 4 * 48);
@@ -80,6 +81,17 @@ MlpWorkspace::MlpWorkspace(const MlpNetwork& network, Index capacity_, bool has_
   no_decay = AlignedFloats(longest);
   mean = AlignedFloats(padded_columns(network.layers[0].fan_in));
   inverse_scale = AlignedFloats(padded_columns(network.layers[0].fan_in));
+}
+
+// Zeroed, because the last tiles of a product read rows that are not there and drop what comes of them.
+void MlpWorkspace::reserve_bf16(const MlpLayer& first) {
+  const Index in_stride = row_stride(first.fan_in + 1), out_stride = row_stride(first.fan_out + 1);
+  const auto reserve = [](AlignedArray<std::uint32_t>& array, Index size) {
+    array.require(static_cast<std::size_t>(size));
+    std::fill_n(array.data(), size, 0u);
+  };
+  reserve(bf16.inputs, (capacity + 8) * in_stride / 2);
+  reserve(bf16.right, std::max((first.fan_in + 2) / 2 * first.stride, (capacity + 1) / 2 * out_stride));
 }
 
 void MlpWorkspace::use(const MlpNetwork& network, const MlpJob& job, std::span<const float> class_weights) {

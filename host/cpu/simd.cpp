@@ -51,8 +51,8 @@ void use_simd(std::string_view name) {
 }
 
 void choose_simd() {
-  if (const char* wanted = std::getenv("MELGRAD_SIMD"))
-    with_context("MELGRAD_SIMD", [&] { use_simd(wanted); });
+  const char* wanted = std::getenv("MELGRAD_SIMD");
+  with_context("MELGRAD_SIMD", [&] { use_simd(wanted != nullptr ? wanted : ""); });
 }
 
 std::vector<std::string> available_simd() {

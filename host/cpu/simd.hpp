@@ -8,9 +8,9 @@
 
 namespace melgrad {
 
-// Obeys MELGRAD_SIMD (avx3, avx2, baseline, or for tests scalar, if the baseline has that below it); throws
-// UsageError if it is unknown or the processor lacks it. Called before the first kernel; once per process is
-// enough.
+// Obeys MELGRAD_SIMD (avx3, avx2, baseline, or for tests scalar, if the baseline has that below it), or takes
+// the best where that is not set; throws UsageError if it is unknown or the processor lacks it. Called before
+// the first kernel; once per process is enough.
 void choose_simd();
 
 // Kernels made from now on run with the named instruction set, "" being the best there is; throws UsageError

@@ -60,7 +60,9 @@ struct MlpSpec {
   double label_smoothing = 0;
   double mixup = 0;
   ClassWeight class_weight = ClassWeight::none;
-  Precision precision = Precision::float32;  // of the first layer's products in training
+  // Of the first layer's products in training, where nearly all the work of small networks is; weights stay
+  // float32, and so does prediction. bf16 is refused by engines and processors that have not got it.
+  Precision precision = Precision::float32;
 
   static constexpr auto fields() {
     return std::tuple{
@@ -98,10 +100,11 @@ struct MlpSpec {
   bool operator==(const MlpSpec&) const = default;
 };
 
-// Models of one architecture can be trained in one stack: their parameters have the same shapes.
+// Models of one architecture can be trained in one stack: their parameters have the same shapes, and their
+// products the same precision.
 inline bool same_architecture(const MlpSpec& a, const MlpSpec& b) {
   return a.hidden_layer_sizes == b.hidden_layer_sizes && a.activation == b.activation &&
-         a.batch_norm == b.batch_norm;
+         a.batch_norm == b.batch_norm && a.precision == b.precision;
 }
 
 // torch.nn.BatchNorm1d of a layer, [units] each: gamma (x - mean) / sqrt(var + epsilon) + bias, where mean
