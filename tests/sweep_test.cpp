@@ -182,6 +182,13 @@ TEST_SUITE("sweep") {
         run_melgrad({"predict", folder / "best.h5", folder / "data" / "x_s0_0.wav", "--json"});
     CHECK(predicted.status == 0);
 
+    const std::string features = read_bytes(folder / "f.h5");
+    const ProgramRun onto_input = run_melgrad(
+        {"sweep", folder / "f.h5", "--grid", folder / "grid.toml", "-o", folder / "f.h5", "--overwrite"});
+    CHECK(onto_input.status == 2);
+    CHECK(onto_input.err.find("f.h5 is named twice") != std::string::npos);
+    CHECK(read_bytes(folder / "f.h5") == features);
+
     const ProgramRun again = run_melgrad(arguments);
     CHECK(again.status == 2);
     CHECK(again.err.find("sweep.h5 exists; --overwrite replaces it") != std::string::npos);

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <set>
 
 #include "host/cache/atomic_file.hpp"
 #include "host/cli/commands.hpp"
@@ -44,12 +45,12 @@ std::vector<Candidate> read_candidates(const SweepOptions& options, const Common
 // What a finished or interrupted sweep into the same file wrote may be replaced by its continuation.
 void check_outputs(const SweepOptions& options) {
   if (!std::filesystem::exists(options.journal())) options.overwrite.check(options.output);
-  for (const std::string& file : {options.hdf5, options.refit}) {
-    if (file.empty()) continue;
-    options.overwrite.check(file);
-    if (std::filesystem::weakly_canonical(file) == std::filesystem::weakly_canonical(options.input))
-      fail_usage("{} is the cache that is read", file);
-  }
+  std::set<std::filesystem::path> others;
+  for (const std::string& file : {options.input, options.grid, options.output, options.hdf5, options.refit})
+    if (!file.empty() && !others.insert(std::filesystem::weakly_canonical(file)).second)
+      fail_usage("{} is named twice: each file has to be another one", file);
+  for (const std::string& file : {options.hdf5, options.refit})
+    if (!file.empty()) options.overwrite.check(file);
 }
 
 void save(std::span<const std::byte> content, const std::string& file) {
