@@ -50,7 +50,6 @@ __global__ void __launch_bounds__(n_threads, 2)
   const int chunk_id = static_cast<int>(blockIdx.x);
   const ChunkTask& chunk = part.chunks[chunk_id];  // read again where it is needed: registers are scarce
   const bool finds_peaks = tables.peaks.first_bin < tables.peaks.end_bin;
-  int n_peaks = 0;
   for (int first = 0; first < chunk.n_frames; first += Shape::n_frames) {
     transform_tile<n_fft, false>(
         tables.transform,
@@ -61,14 +60,12 @@ __global__ void __launch_bounds__(n_threads, 2)
     const SharedRows<n_fft> tile{min(Shape::n_frames, chunk.n_frames - first)};
     sum_stage(tables, tile, first == 0, part.sums + std::int64_t{chunk_id} * tables.n_sums);
     if (finds_peaks)
-      n_peaks =
-          peak_stage(tables.peaks, tile, peak_list(tables, part, chunk_id, chunk, warp_id()).peaks, n_peaks);
+      peak_stage(tables.peaks, tile, peak_list(tables, part, chunk_id, chunk, warp_id()), first == 0);
     const TilePlace place = tile_place(part, chunk_id, chunk, first);
     if (part.magnitudes != nullptr) keep_magnitudes(part, Shape::n_bins, tile, place.row);
     for (int s = 0; s < tables.n_slices; ++s) mel_stage(tables, part, tables.slices[s], tile, place);
     __syncthreads();
   }
-  if (finds_peaks && lane_id() == 0) *peak_list(tables, part, chunk_id, chunk, warp_id()).n = n_peaks;
 }
 
 template <int n_fft>
@@ -156,17 +153,15 @@ __global__ void __launch_bounds__(n_threads, 2)
   const float* const rows = chunk_rows(spectrum);
   float* const sums = part.sums + std::int64_t{chunk_id} * tables.n_sums;
   const bool finds_peaks = tables.peaks.first_bin < tables.peaks.end_bin;
-  const PeakList peaks = peak_list(tables, part, chunk_id, chunk, warp_id());
-  int n_peaks = 0;
   for (int first = 0; first < chunk.n_frames; first += rows_at_once) {
     const DeviceRows tile{rows + first * spectrum.row_stride, spectrum.row_stride, tables.n_bins,
                           min(rows_at_once, chunk.n_frames - first)};
     const TilePlace place = tile_place(part, chunk_id, chunk, first);
     sum_stage(tables, tile, first == 0, sums);
-    if (finds_peaks) n_peaks = peak_stage(tables.peaks, tile, peaks.peaks, n_peaks);
+    if (finds_peaks)
+      peak_stage(tables.peaks, tile, peak_list(tables, part, chunk_id, chunk, warp_id()), first == 0);
     for (int s = 0; s < tables.n_slices; ++s) mel_stage(tables, part, tables.slices[s], tile, place);
   }
-  if (finds_peaks && lane_id() == 0) *peaks.n = n_peaks;
 }
 
 __global__ void __launch_bounds__(n_threads, 2)

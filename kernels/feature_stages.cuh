@@ -277,15 +277,19 @@ __device__ __forceinline__ int add_peaks(const PeakSearch& search, const float* 
   return n;
 }
 
-// The warp's frames of the tile: every eighth.
+// The warp's frames of the tile: every eighth. The number of peaks is kept beside them, not in a register,
+// which would be one too many around the transform.
 template <class Rows>
-__device__ __noinline__ int peak_stage(const PeakSearch& search, const Rows tile, Peak* peaks, int n) {
+__device__ __noinline__ void peak_stage(const PeakSearch& search, const Rows tile, const PeakList list,
+                                        bool begins) {
+  int n = begins ? 0 : *list.n;
   for (int f = warp_id(); f < tile.n_valid; f += n_warps) {
     const float* const row = tile.rows() + f * tile.stride();
-    const float largest = largest_of(tile, row);
-    n = add_peaks(search, row, largest, peaks, n);
+    n = add_peaks(search, row, largest_of(tile, row), list.peaks, n);
   }
-  return n;
+  __syncwarp();
+  if (lane_id() == 0) *list.n = n;
+  __syncwarp();
 }
 
 // ---- magnitudes kept as 16 bits: roots of |X| over the frame's largest, which leave an error of 1.5e-5
