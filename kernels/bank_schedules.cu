@@ -128,7 +128,7 @@ int class_of(const Matrix<float>& bank, Index bin) {
       best_dropped = dropped;
     }
   }
-  return best_dropped <= 4e-6f * largest ? best : -1;
+  return best_dropped <= 7e-6f * largest ? best : -1;
 }
 
 // Bins of one class: bins[j] those of lane j.
@@ -184,6 +184,7 @@ void MelSchedule::add(const MelBank& bank, const MelSlice& like, StageShape shap
     slice.n_bands = std::min(most_bands, bank.n_mels - first);
     slice.norm = size_of(norms);
     slice.db += first;
+    slice.db_slice += first / most_bands;
     if (slice.statistics >= 0) slice.statistics += first;
     slice.track += first;
     norms.insert(norms.end(), bank.norm.begin() + first, bank.norm.begin() + first + slice.n_bands);
@@ -240,11 +241,14 @@ void ChromaSchedule::add(const Matrix<float>& bank, StageShape shape) {
     for (int s = 0; s < n_steps; ++s)
       for (int j = 0; j < n_lanes; ++j) {
         const std::vector<int>& bins = part.bins[at(j)];
-        ChromaStep step{make_float4(0, 0, 0, 0), 0, bytes_of(j)};
+        float4 weights = make_float4(0, 0, 0, 0);
+        ChromaStep step{0, bytes_of(j)};
         if (s < size_of(bins)) {
           const auto weight = [&](int n) { return bank((part.first_chroma + n) % n_chroma, bins[at(s)]); };
-          step = {make_float4(weight(0), weight(1), weight(2), weight(3)), weight(4), bytes_of(bins[at(s)])};
+          weights = make_float4(weight(0), weight(1), weight(2), weight(3));
+          step = {weight(4), bytes_of(bins[at(s)])};
         }
+        step_weights.push_back(weights);
         steps.push_back(step);
       }
     for (int n = 0; n < chroma_band; ++n)

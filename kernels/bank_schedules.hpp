@@ -23,6 +23,7 @@ struct MelSchedule {
 struct ChromaSchedule {
   std::vector<ChromaBank> banks;
   std::vector<ChromaTask> tasks;
+  std::vector<float4> step_weights;
   std::vector<ChromaStep> steps;
   std::vector<float> wide;
   std::vector<int> entry_begin, entries;

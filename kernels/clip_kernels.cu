@@ -171,16 +171,27 @@ __global__ void __launch_bounds__(n_threads)
 
 // ---- mfcc
 
+// The dB of band m of a frame, as put_decibels kept it.
+__device__ __forceinline__ float kept_decibel(const FeatureTables& tables, const Part& part,
+                                              const Output& output, std::int64_t row, int m) {
+  const std::int64_t place = row * tables.n_db + output.db + m;
+  if (tables.keeps_float_db) return static_cast<const float*>(part.db)[place];
+  const float greatest =
+      part.db_greatest[row * tables.n_db_slices + output.db_slice + m / tables.db_slice_bands];
+  const float above = static_cast<float>(static_cast<const std::uint16_t*>(part.db)[place]);
+  return greatest - output.top_db + above * (output.top_db / 65535.0f);
+}
+
 // dB above the threshold, summed over the frames of a chunk, for a thread per band. (Sums of the clamped dB
 // themselves would round many equal terms one way.)
 __device__ __forceinline__ void add_clamped(const FeatureTables& tables, const Part& part,
                                             const ChunkTask& chunk, const Output& output, float threshold,
                                             float* sums) {
   for (int m = static_cast<int>(threadIdx.x); m < output.n_mels; m += n_threads) {
-    const float* db = part.db + chunk.first_row * tables.n_db + output.db + m;
     float sum = 0;
-#pragma unroll 8
-    for (int f = 0; f < chunk.n_frames; ++f, db += tables.n_db) sum += fmaxf(*db - threshold, 0.0f);
+#pragma unroll 4
+    for (int f = 0; f < chunk.n_frames; ++f)
+      sum += fmaxf(kept_decibel(tables, part, output, chunk.first_row + f, m) - threshold, 0.0f);
     sums[output.sums + m] = sum;
   }
 }
@@ -203,11 +214,11 @@ __device__ __forceinline__ void put_coefficients(const FeatureTables& tables, co
             ? part.statistics + std::int64_t{chunk_id} * tables.n_statistics + output.statistics + c
             : nullptr;
     put_values(part, place, statistics, output.track + c, 0, chunk.n_frames, [&](int f) {
-      const float* const db = part.db + (chunk.first_row + f) * tables.n_db + output.db;
       const float* const dct = tables.dct + output.dct + c;
       float sum = 0;
       for (int m = 0; m < output.n_mels; ++m)
-        sum = fmaf(__ldg(dct + m * output.n_values), fmaxf(db[m], threshold), sum);
+        sum = fmaf(__ldg(dct + m * output.n_values),
+                   fmaxf(kept_decibel(tables, part, output, chunk.first_row + f, m), threshold), sum);
       return sum;
     });
   }

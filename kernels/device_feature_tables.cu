@@ -100,6 +100,7 @@ class HostTables {
   HostTables(const FeaturePlan& plan, int tile_frames)
       : plan_(plan), shape_(stage_shape(tile_frames)), tile_frames_(tile_frames) {
     count_sums();
+    view.db_slice_bands = mel_slice_bands(shape_.frames);
     for (const DescriptorPlan& descriptor : plan.descriptors) {
       Output output = new_output(descriptor);
       std::visit([&](const auto& each) { add(each, output); }, descriptor.plan);
@@ -186,12 +187,15 @@ class HostTables {
     slice.is_db = true;
     slice.amin = static_cast<float>(plan.spec.amin);
     slice.ref_db = static_cast<float>(plan.ref_db);
+    slice.top_db = static_cast<float>(plan.spec.top_db);
     slice.db = output.db = view.n_db;
+    slice.db_slice = output.db_slice = view.n_db_slices;
     slice.mfcc = output.mfcc = view.n_mfcc++;
     slice.statistics = -1;
     mel.add(plan.bank, slice, shape_);
     mel_for_tracks.add(plan.bank, slice, shape_);
     view.n_db += plan.bank.n_mels;
+    view.n_db_slices += (plan.bank.n_mels + view.db_slice_bands - 1) / view.db_slice_bands;
     output.top_db = static_cast<float>(plan.spec.top_db);
     output.n_mels = plan.bank.n_mels;
     output.dct = size_of(dct);
@@ -199,6 +203,7 @@ class HostTables {
       for (Index c = 0; c < plan.dct.rows; ++c) dct.push_back(plan.dct(c, m));
     if (output.std >= 0) {
       add_statistics(output);
+      view.keeps_float_db = true;
     } else {
       output.kind = OutputKind::mfcc_mean;
       output.sums = n_sums_;
@@ -289,6 +294,7 @@ DeviceFeatureTables::DeviceFeatureTables(const FeaturePlan& plan, bool is_fused)
     view.n_chroma_stages = size_of(host.chroma_stages);
     packing.add(host.chroma.banks, view.chroma_banks);
     packing.add(host.chroma.tasks, view.chroma_tasks);
+    packing.add(host.chroma.step_weights, view.chroma_weights);
     packing.add(host.chroma.steps, view.chroma_steps);
     packing.add(host.chroma.wide, view.chroma_wide);
     packing.add(host.chroma.entry_begin, view.chroma_entry_begin);
@@ -298,6 +304,7 @@ DeviceFeatureTables::DeviceFeatureTables(const FeaturePlan& plan, bool is_fused)
     packing.add(host.outputs, view.outputs);
     view.n_outputs = size_of(host.outputs);
     for_tracks_ = view;
+    for_tracks_.keeps_float_db = true;
     packing.add(host.mel_for_tracks.slices, for_tracks_.slices);
     packing.add(host.mel_for_tracks.groups, for_tracks_.groups);
     packing.add(host.mel_for_tracks.steps, for_tracks_.steps);

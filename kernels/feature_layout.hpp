@@ -31,6 +31,11 @@ constexpr int scratch_words(int frames) {
 
 // ---- mel
 
+// dB of an mfcc are kept as 16 bits, from the slice's greatest of the frame (0xffff) down to top_db below it
+// (0): what is lower still is below the clip's threshold, whatever the other frames are. 80 dB leave steps of
+// 0.0012 dB, which means do not feel. Standard deviations over a few frames do: then, and for tracks, floats
+// are kept.
+
 // Bands first_band .. + n_bands of a descriptor; long banks are cut so that a slice's sums fit the scratch.
 struct MelSlice {
   int first_band;
@@ -39,8 +44,9 @@ struct MelSlice {
   int norm;                      // place of the first band's norm
   bool of_magnitude;             // the bank weighs |X|, else |X|^2
   bool is_db;                    // of an mfcc: 10 log10(max(amin, x)) - ref_db
-  float amin, ref_db;
-  int db;  // of an mfcc: place of the first band in a frame's dB, and the number of the mfcc
+  float amin, ref_db, top_db;
+  int db;  // of an mfcc: place of the first band in a frame's dB, of the slice, and the number of the mfcc
+  int db_slice;
   int mfcc;
   int statistics;  // place of the first band's, or -1
   int track;       // first of its rows in a clip's tracks
@@ -82,12 +88,11 @@ struct ChromaTask {
   int first_step;
   int n_steps;
 };
-struct ChromaStep {
-  float4 weight;
+// Beside the first four weights of a bin, which lie in an array of their own.
+struct alignas(8) ChromaStep {
   float last_weight;
   int place;  // of the bin in a row, in bytes
 };
-static_assert(sizeof(ChromaStep) == 32);
 
 // Of one descriptor and one tuning. Places are in the tables' common arrays.
 struct ChromaBank {
@@ -143,7 +148,8 @@ struct Output {
   int bands;        // mel_mean: place of its MelBand [n_values]
   int dct, n_mels;  // mfcc_mean, mfcc tracks and statistics: place of dct [n_mels][n_values]
   int mfcc;         // number of the mfcc, or -1
-  int db;           // place of its first band in a frame's dB
+  int db;           // place of its first band in a frame's dB, and of its first slice
+  int db_slice;
   float top_db;
   int statistics;  // place
   int track;
@@ -172,6 +178,7 @@ struct FeatureTables {
   int n_chroma_stages;
   const ChromaBank* chroma_banks;
   const ChromaTask* chroma_tasks;
+  const float4* chroma_weights;
   const ChromaStep* chroma_steps;
   const float* chroma_wide;
   const int* chroma_entry_begin;
@@ -188,8 +195,11 @@ struct FeatureTables {
   int n_power_sums, n_magnitude_sums;  // bins whose |X|^2 and |X| are summed: places 0 and n_power_sums
   int n_sums;                          // with the bands of mfccs
   int n_statistics;
-  int n_mfcc;  // descriptors
-  int n_db;    // bands of all mfccs
+  int n_mfcc;       // descriptors
+  int n_db;         // bands of all mfccs
+  int n_db_slices;  // slices of all mfccs, of db_slice_bands bands each
+  int db_slice_bands;
+  bool keeps_float_db;
   int hop_length;
 };
 
@@ -217,7 +227,8 @@ struct Part {
   // What chunks leave.
   float* sums;                // [n_chunks][n_sums]
   Statistics* statistics;     // [n_chunks][n_statistics]
-  float* db;                  // [n_rows][n_db]
+  void* db;                   // [n_rows][n_db], 16 bits or, if keeps_float_db, floats
+  float* db_greatest;         // [n_rows][n_db_slices]
   Peak* peaks;                // [n_rows][peaks_per_frame], a chunk's as lists of its warps
   int* n_peaks;               // [n_chunks][n_warps]
   std::uint32_t* magnitudes;  // [n_rows][magnitude_words]: 16 bits each of two bins; or null

@@ -116,7 +116,8 @@ PartLayout PartPlanner::layout(const PartSize& part, bool with_tracks) const {
   layout.sums = take(part.n_chunks * tables.n_sums, sizeof(float));
   layout.statistics = take(part.n_chunks * tables.n_statistics, sizeof(Statistics));
   layout.clip_sums = take(part.n_clips * tables.n_sums, sizeof(double));
-  layout.db = take(part.n_rows * tables.n_db, sizeof(float));
+  layout.db = take(part.n_rows * tables.n_db, tables.keeps_float_db ? sizeof(float) : sizeof(std::uint16_t));
+  layout.db_greatest = take(part.n_rows * tables.n_db_slices, sizeof(float));
   layout.magnitudes = take(part.n_rows * magnitude_words_, sizeof(std::uint32_t));
   layout.downloaded = take(1, result_bytes(part, with_tracks));
   layout.end = end;
@@ -163,7 +164,8 @@ Part PartPlanner::device_part(const WaveformBatch& batch, const PartSize& part, 
   result.is_float = sample_size(batch) == sizeof(float);
   result.sums = reinterpret_cast<float*>(memory + layout.sums);
   result.statistics = reinterpret_cast<Statistics*>(memory + layout.statistics);
-  result.db = reinterpret_cast<float*>(memory + layout.db);
+  result.db = memory + layout.db;
+  result.db_greatest = reinterpret_cast<float*>(memory + layout.db_greatest);
   result.peaks = reinterpret_cast<Peak*>(memory + layout.peaks);
   result.n_peaks = reinterpret_cast<int*>(memory + layout.n_peaks);
   if (magnitude_words_ > 0) result.magnitudes = reinterpret_cast<std::uint32_t*>(memory + layout.magnitudes);

@@ -23,7 +23,7 @@ struct PartSize {
 // the host, those from `downloaded` on come back.
 struct PartLayout {
   std::size_t clips, chunks, samples, uploaded;
-  std::size_t loudest_db, tunings, n_peaks, peaks, sums, statistics, clip_sums, db, magnitudes;
+  std::size_t loudest_db, tunings, n_peaks, peaks, sums, statistics, clip_sums, db, db_greatest, magnitudes;
   std::size_t downloaded;  // features or tracks
   std::size_t end;
 };

@@ -169,6 +169,45 @@ __device__ __forceinline__ void mel_slopes(const FeatureTables& tables, const Me
   }
 }
 
+// The dB of a slice's bands of n frames, a warp for each; returns the greatest of the warp's.
+template <int frames, class Band>
+__device__ __forceinline__ float put_decibels(const FeatureTables& tables, const Part& part,
+                                              const MelSlice& slice, std::int64_t row, int n,
+                                              const Band& band) {
+  constexpr int n_own = mel_slice_bands(frames) / 32;
+  const float amin = slice.amin, ref_db = slice.ref_db, top_db = slice.top_db;
+  const int n_bands = slice.n_bands;
+  float loudest = -INFINITY;
+  for (int f = warp_id(); f < n; f += n_warps) {
+    float values[n_own], greatest = -INFINITY;
+#pragma unroll
+    for (int i = 0; i < n_own; ++i) {
+      const int m = lane_id() + 32 * i;
+      values[i] = m < n_bands ? decibel(fmaxf(amin, band(f, m))) - ref_db : -INFINITY;
+      greatest = fmaxf(greatest, values[i]);
+    }
+#pragma unroll
+    for (int step = 16; step > 0; step /= 2)
+      greatest = fmaxf(greatest, __shfl_xor_sync(whole_warp, greatest, step));
+    loudest = fmaxf(loudest, greatest);
+    const float scale = top_db > 0 ? __fdividef(65535.0f, top_db) : 0.0f;
+    const std::int64_t place = (row + f) * tables.n_db + slice.db;
+#pragma unroll
+    for (int i = 0; i < n_own; ++i) {
+      const int m = lane_id() + 32 * i;
+      const float above = fmaxf(values[i] - greatest + top_db, 0.0f) * scale;
+      if (m >= n_bands) continue;
+      if (tables.keeps_float_db)
+        static_cast<float*>(part.db)[place + m] = values[i];
+      else
+        static_cast<std::uint16_t*>(part.db)[place + m] =
+            static_cast<std::uint16_t>(min(__float2int_rn(above), 65535));
+    }
+    if (lane_id() == 0) part.db_greatest[(row + f) * tables.n_db_slices + slice.db_slice] = greatest;
+  }
+  return loudest;
+}
+
 // A slice of a mel bank of the tile's frames: dB to part.db and their maximum to part.loudest_db, or values
 // to statistics and tracks.
 template <class Rows>
@@ -191,21 +230,7 @@ __device__ __noinline__ void mel_stage(const FeatureTables& tables, const Part& 
       return (slopes[0] + slopes[frames * pitch + 1]) * __ldg(norms + m);
     };
     if (slice.is_db) {
-      const float amin = slice.amin, ref_db = slice.ref_db;
-      const int n_bands = slice.n_bands;
-      float loudest = -INFINITY;
-      for (int f = warp_id(); f < n; f += n_warps) {
-        float* const db = part.db + (place.row + first + f) * tables.n_db + slice.db;
-#pragma unroll 4
-        for (int m = lane_id(); m < n_bands; m += 32) {
-          const float value = decibel(fmaxf(amin, band(f, m))) - ref_db;
-          loudest = fmaxf(loudest, value);
-          db[m] = value;
-        }
-      }
-#pragma unroll
-      for (int step = 16; step > 0; step /= 2)
-        loudest = fmaxf(loudest, __shfl_xor_sync(whole_warp, loudest, step));
+      const float loudest = put_decibels<frames>(tables, part, slice, place.row + first, n, band);
       if (lane_id() == 0 && n > warp_id())
         atomicMax(part.loudest_db + place.clip * tables.n_mfcc + slice.mfcc, ordered_bits(loudest));
     } else {
@@ -352,25 +377,27 @@ __device__ __forceinline__ void chroma_sums(const FeatureTables& tables, const C
   const int f = lane_id() / lanes, j = lane_id() % lanes;
   const float* const row = rows + f * stride;
   for (int c = warp_id(); c < n_chroma; c += n_warps) {
-    const float* const weight = tables.chroma_wide + bank.wide + c * bank.n_wide;
+    const float* const wide_weights = tables.chroma_wide + bank.wide + c * bank.n_wide;
     float sum = 0;
 #pragma unroll 4
     for (int bin = j; bin < bank.n_wide; bin += lanes)
-      sum = fmaf(is_root ? fast_sqrt(row[bin]) : row[bin], __ldg(weight + bin), sum);
+      sum = fmaf(is_root ? fast_sqrt(row[bin]) : row[bin], __ldg(wide_weights + bin), sum);
     sum = add_lanes<lanes>(sum);
     if (j == 0) wide[c * frames + f] = sum;
   }
   const ChromaTask* const tasks = tables.chroma_tasks + bank.tasks;
+  const float4* const weights = tables.chroma_weights + j;
   const ChromaStep* const steps = tables.chroma_steps + j;
   const int end = bank.first_task[warp_id() + 1];
   for (int t = bank.first_task[warp_id()]; t < end; ++t) {
     const ChromaTask task = tasks[t];
+    const float4* weight = weights + std::int64_t{task.first_step} * lanes;
     const ChromaStep* step = steps + std::int64_t{task.first_step} * lanes;
     float sum[chroma_band] = {};
 #pragma unroll 4
-    for (int s = task.n_steps; s > 0; --s, step += lanes) {
-      const float4 w = __ldg(reinterpret_cast<const float4*>(step));
-      const float2 last = __ldg(reinterpret_cast<const float2*>(step) + 2);  // weight, place
+    for (int s = task.n_steps; s > 0; --s, weight += lanes, step += lanes) {
+      const float4 w = __ldg(weight);
+      const float2 last = __ldg(reinterpret_cast<const float2*>(step));  // weight, place
       float x = value_at(row, __float_as_int(last.y));
       if (is_root) x = fast_sqrt(x);
       sum[0] = fmaf(x, w.x, sum[0]);
