@@ -68,7 +68,7 @@ struct DropoutDraw {
   float scale = 1;
 };
 
-// Units col .. col + 3 of a row of hidden layer: z + nothing (its bias came with the product) becomes f(z),
+// Units col .. col + 3 of a row of a hidden layer: z, in which the bias is already, becomes f(z),
 // times the factor of dropout; slopes, where kept, take f'(z) times the factor. Column `units` becomes 1, and
 // those after it 0.
 __device__ __forceinline__ void activate_quad(Activation activation, const DropoutDraw& dropout, int units,
