@@ -34,8 +34,9 @@ __device__ __forceinline__ double block_sum(double value) {
   return sum;
 }
 
-// One block a slot: what the step over the minibatch from row `first` on needs to know.
-__global__ void __launch_bounds__(block_size) begin_step_kernel(StepMemory memory, int first) {
+// One block a slot: what the step over the minibatch from row `first` on needs to know. Without the 2 ptxas
+// takes 64 registers for its goal and spills.
+__global__ void __launch_bounds__(block_size, 2) begin_step_kernel(StepMemory memory, int first) {
   DeviceModel& model = model_of(memory, blockIdx.x);
   if (!is_running(model)) return;
   EpochPermutation& permutation = memory.permutations[blockIdx.x];

@@ -64,9 +64,9 @@ void check_parameters(const MlpParameters& parameters, Index n_features, const M
     fan_in = fan_out;
   }
   for (std::size_t l = 0; l < batch_norms.size(); ++l) {
-    const auto& [gamma, running_mean, running_var] = batch_norms[l];
+    const BatchNorm& norm = batch_norms[l];
     const std::size_t units = all_biases[l].size();
-    for (std::size_t size : {gamma.size(), running_mean.size(), running_var.size()})
+    for (std::size_t size : {norm.gamma.size(), norm.running_mean.size(), norm.running_var.size()})
       if (size != units)
         fail("layer {}: batch normalisation of {} units, where {} are expected", l, size, units);
   }

@@ -205,7 +205,7 @@ class SearchRun {
 
 void add_summaries(SearchResult& result) {
   const auto add = [&](ScoreMember member, ScoreSummary CandidateResult::*summary) {
-    const auto summaries = summarise(result.candidates, member);
+    auto summaries = summarise(result.candidates, member);
     for (std::size_t i = 0; i < summaries.size(); ++i) result.candidates[i].*summary = summaries[i];
     return summaries;
   };

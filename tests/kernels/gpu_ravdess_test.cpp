@@ -111,8 +111,8 @@ TEST_SUITE("gpu_ravdess") {
     MESSAGE("worst deviation of a row " << worst_row << ", of a frame " << worst_frame
                                         << ", of a row by cuFFT's stand-in " << worst_vendor
                                         << "; other tunings " << n_other_tuning << " of " << n_compared);
-    // Rounding decides some estimates (TuningPlan): the design asks for 97 %, of all clips; one of these 27,
-    // by both routes alike, is less than the 98 % of 1200 clips.
+    // Rounding decides some estimates (TuningPlan), so 97 % of a data set's have to agree; of these 27 clips,
+    // each by two routes, that is all but one clip's.
     CHECK(n_other_tuning <= 2);
   }
 }
