@@ -45,7 +45,9 @@ void check_trainable(const MlpJob& job) {
 }
 
 void check_parameters(const MlpParameters& parameters, Index n_features, const MlpSpec& spec, int n_classes) {
-  const auto& [all_weights, all_biases, batch_norms] = parameters;
+  const std::vector<Matrix<float>>& all_weights = parameters.weights;
+  const std::vector<std::vector<float>>& all_biases = parameters.biases;
+  const std::vector<BatchNorm>& batch_norms = parameters.batch_norms;
   const std::size_t n_hidden = spec.hidden_layer_sizes.size();
   if (all_weights.size() != n_hidden + 1 || all_biases.size() != n_hidden + 1)
     fail("{} weight matrices and {} bias vectors for {} hidden layers", all_weights.size(), all_biases.size(),
