@@ -1,0 +1,31 @@
+#pragma once
+// One clip as the groups of the `speech` set read it: at 16 kHz, without the silence around it, cut into
+// frames of 400 samples every 160.
+
+#include <span>
+
+#include "host/core/matrix.hpp"
+
+namespace melgrad {
+
+// Does not own. Reference: a clip that is shorter than a frame after trimming has zeros behind it.
+struct SpeechFrames {
+  static constexpr int sample_rate = 16000;
+  static constexpr int win_length = 400;
+  static constexpr int hop_length = 160;
+  static constexpr int n_fft = 512;
+
+  std::span<const float> samples;  // [n_samples], n_samples >= win_length
+  MatrixView<const float> power;   // [n_frames, 1 + n_fft / 2], |STFT|^2 of a periodic Hann window
+  MatrixView<const float>
+      log_mel;                    // [n_frames, 64] dB, 50 to 8000 Hz, at most 80 dB below the clip's maximum
+  MatrixView<const float> mfcc;   // [n_frames, 40], orthonormal DCT-II of log_mel
+  std::span<const float> rms_db;  // [n_frames], 10 log10(mean square + 1e-10) of the unwindowed frame
+  double full_s = 0;              // length of the recording, with its silence
+  double lead_s = 0;              // silence that was cut off before
+  double trail_s = 0;             // and behind
+
+  Index n_frames() const { return power.rows; }
+};
+
+}  // namespace melgrad
