@@ -17,8 +17,9 @@ struct SpeechFrames {
 
   std::span<const float> samples;  // [n_samples], n_samples >= win_length
   MatrixView<const float> power;   // [n_frames, 1 + n_fft / 2], |STFT|^2 of a periodic Hann window
-  MatrixView<const float>
-      log_mel;                    // [n_frames, 64] dB, 50 to 8000 Hz, at most 80 dB below the clip's maximum
+  MatrixView<const float> mel;     // [n_frames, 64], Slaney's bands of 50 to 8000 Hz applied to power
+  // [n_frames, 64], 10 log10(max(mel, 1e-10)), at most 80 dB below the clip's maximum
+  MatrixView<const float> log_mel;
   MatrixView<const float> mfcc;   // [n_frames, 40], orthonormal DCT-II of log_mel
   std::span<const float> rms_db;  // [n_frames], 10 log10(mean square + 1e-10) of the unwindowed frame
   double full_s = 0;              // length of the recording, with its silence
