@@ -168,27 +168,36 @@ struct FloatInput {
   HWY_INLINE Complex point(std::size_t i) const { return {sample(2 * i), sample(2 * i + 1)}; }
 };
 
-// |X|^2 [n_bins][lanes].
-struct PowerOutput {
+// What becomes of the bins: [n_bins][lanes] each.
+struct PowerOutput {  // |X|^2
   float* power;
 
   HWY_INLINE void put(int bin, V re, V im) const {
     hn::Store(hn::MulAdd(re, re, hn::Mul(im, im)), df, power + bin * lanes);
   }
-  // Bins k and m - k from z = Z[k] and y = Z[m - k]; w = -i exp(-2 pi i k / n_fft).
-  HWY_INLINE void put_pair(int k, int m, const Complex& z, const Complex& y, const float* w) const {
-    const V a_re = hn::Add(z.re, y.re), a_im = hn::Sub(z.im, y.im);
-    const Complex t = times({hn::Sub(z.re, y.re), hn::Add(z.im, y.im)}, w);
-    put(k, hn::Add(a_re, t.re), hn::Add(a_im, t.im));
-    put(m - k, hn::Sub(a_re, t.re), hn::Sub(a_im, t.im));
-  }
-  // Bins 0 and m, from Z[0]; inputs are halved for the sake of put_pair.
-  HWY_INLINE void put_ends(int m, const Complex& z) const {
-    const V sum = hn::Add(z.re, z.im), difference = hn::Sub(z.re, z.im);
-    put(0, hn::Add(sum, sum), hn::Zero(df));
-    put(m, hn::Add(difference, difference), hn::Zero(df));
-  }
 };
+struct RealOutput {  // Re X: all of X where the frames are even, x[n_fft - j] = x[j]
+  float* real;
+
+  HWY_INLINE void put(int bin, V re, V /*im*/) const { hn::Store(re, df, real + bin * lanes); }
+};
+
+// Bins k and m - k from z = Z[k] and y = Z[m - k]; w = -i exp(-2 pi i k / n_fft).
+template <class Output>
+HWY_INLINE void put_pair(const Output& output, int k, int m, const Complex& z, const Complex& y,
+                         const float* w) {
+  const V a_re = hn::Add(z.re, y.re), a_im = hn::Sub(z.im, y.im);
+  const Complex t = times({hn::Sub(z.re, y.re), hn::Add(z.im, y.im)}, w);
+  output.put(k, hn::Add(a_re, t.re), hn::Add(a_im, t.im));
+  output.put(m - k, hn::Sub(a_re, t.re), hn::Sub(a_im, t.im));
+}
+// Bins 0 and m, from Z[0]; inputs are halved for the sake of put_pair.
+template <class Output>
+HWY_INLINE void put_ends(const Output& output, int m, const Complex& z) {
+  const V sum = hn::Add(z.re, z.im), difference = hn::Sub(z.re, z.im);
+  output.put(0, hn::Add(sum, sum), hn::Zero(df));
+  output.put(m, hn::Add(difference, difference), hn::Zero(df));
+}
 
 // --- two_pass ---
 
@@ -307,9 +316,9 @@ HWY_INLINE void end_row(const float* HWY_RESTRICT t, Complex* HWY_RESTRICT out) 
 
 // Rows c and n_columns - c hold Z[k] and Z[m - k]: point d of row c is k = c + n_columns * d, and its partner
 // is point n_rows - 1 - d of the other (point n_rows - d of row 0 itself).
-template <int first, int last>
+template <int first, int last, class Output>
 HWY_NOINLINE void transform_rows(const LaneFft& fft, const float* HWY_RESTRICT scratch,
-                                 const PowerOutput& output) {
+                                 const Output& output) {
   constexpr int n_rows = first * last, m = fft_columns * n_rows;
   const std::size_t row_stride = static_cast<std::size_t>(n_rows + 1) * 2 * lanes;
   const float* HWY_RESTRICT twiddles = fft.split_twiddles.data();
@@ -325,7 +334,7 @@ HWY_NOINLINE void transform_rows(const LaneFft& fft, const float* HWY_RESTRICT s
       HWY_UNROLL(8)
       for (int j = 0; j < last; ++j) {
         const int k = c + fft_columns * (s + first * j);
-        output.put_pair(k, m, a[j], b[last - 1 - j], twiddles + 2 * k);
+        put_pair(output, k, m, a[j], b[last - 1 - j], twiddles + 2 * k);
       }
     }
   }
@@ -341,22 +350,22 @@ HWY_NOINLINE void transform_rows(const LaneFft& fft, const float* HWY_RESTRICT s
   whole_row(fft_columns / 2);
   for (int d = 0; d < n_rows / 2; ++d) {
     const int k = fft_columns / 2 + fft_columns * d;
-    output.put_pair(k, m, point(d), point(n_rows - 1 - d), twiddles + 2 * k);
+    put_pair(output, k, m, point(d), point(n_rows - 1 - d), twiddles + 2 * k);
   }
   whole_row(0);
-  output.put_ends(m, point(0));
+  put_ends(output, m, point(0));
   for (int d = 1; d <= n_rows / 2; ++d)
-    output.put_pair(fft_columns * d, m, point(d), point(n_rows - d), twiddles + 2 * fft_columns * d);
+    put_pair(output, fft_columns * d, m, point(d), point(n_rows - d), twiddles + 2 * fft_columns * d);
 }
 
-template <int n_rows>
-HWY_INLINE void transform_rows_of(const LaneFft& fft, const float* scratch, const PowerOutput& output) {
+template <int n_rows, class Output>
+HWY_INLINE void transform_rows_of(const LaneFft& fft, const float* scratch, const Output& output) {
   constexpr RowSplit split = row_split(n_rows);
   transform_rows<split.first, split.last>(fft, scratch, output);
 }
 
-template <class Input>
-HWY_INLINE void two_pass(const LaneFft& fft, const Input& input, float* scratch, const PowerOutput& output) {
+template <class Input, class Output>
+HWY_INLINE void two_pass(const LaneFft& fft, const Input& input, float* scratch, const Output& output) {
   transform_columns(fft, input, scratch);
   switch (fft.n_rows) {
     case 4:
@@ -426,11 +435,10 @@ HWY_NOINLINE void transform_by_passes(const LaneFft& fft, const Input& input, fl
   for (int i = 0; i < m; ++i)
     store(input.point(static_cast<std::size_t>(i)), scratch + static_cast<std::ptrdiff_t>(i) * 2 * lanes);
   const float* const z = run_passes(fft.passes, scratch, other);
-  output.put_ends(m, load(z));
+  put_ends(output, m, load(z));
   for (int k = 1; k <= m / 2; ++k)
-    output.put_pair(k, m, load(z + static_cast<std::ptrdiff_t>(k) * 2 * lanes),
-                    load(z + static_cast<std::ptrdiff_t>(m - k) * 2 * lanes),
-                    fft.split_twiddles.data() + 2 * k);
+    put_pair(output, k, m, load(z + static_cast<std::ptrdiff_t>(k) * 2 * lanes),
+             load(z + static_cast<std::ptrdiff_t>(m - k) * 2 * lanes), fft.split_twiddles.data() + 2 * k);
 }
 
 // --- bluestein ---

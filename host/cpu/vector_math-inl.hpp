@@ -86,8 +86,8 @@ HWY_INLINE V reduced_expm1(D d, V x, VI& n) {
 // 2^n for n in [-126, 127].
 template <class D, class VI, class V = hn::Vec<D>>
 HWY_INLINE V power_of_two(D d, VI n) {
-  const hn::RebindToSigned<D> di;
-  return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(n, hn::Set(di, 127))));
+  const hn::RebindToSigned<D> ints;
+  return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(n, hn::Set(ints, 127))));
 }
 
 // e^x; x is taken into [-87.3, 88.3], where e^x is normal.

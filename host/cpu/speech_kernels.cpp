@@ -1,0 +1,106 @@
+#include "host/cpu/speech_kernels.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "host/cpu/speech_kernels.cpp"
+#include <hwy/foreach_target.h>
+// After foreach_target.h, which includes this file once per target.
+#include "host/cpu/speech_roots-inl.hpp"
+#include "host/cpu/speech_spectra-inl.hpp"
+#include "host/cpu/vector_math-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace melgrad {
+namespace HWY_NAMESPACE {
+namespace {
+
+float loudness(const float* mel) {
+  constexpr int n_mels = 64;
+  const V amin = broadcast(1e-10f), exponent = broadcast(0.3f * std::numbers::ln2_v<float>);
+  V sum = hn::Zero(df);
+  for (int band = 0; band < n_mels; band += lanes)
+    sum = hn::Add(sum, exp(df, hn::Mul(log2_series(hn::Max(hn::LoadU(df, mel + band), amin)), exponent)));
+  return hn::GetLane(hn::SumOfLanes(df, sum));
+}
+
+void resample_by_5_8(const float* HWY_RESTRICT x, Index n, const float* HWY_RESTRICT taps,
+                     float* HWY_RESTRICT out) {
+  constexpr Index n_taps = 48;
+  constexpr Index shift[] = {0, 2, 4, 5, 7};
+  for (Index i = 0; i < n; ++i) {
+    const float* const from = x + 8 * (i / 5) + shift[i % 5];
+    const float* const weights = taps + i % 5 * n_taps;
+    V sum = hn::Zero(df);
+    for (Index j = 0; j < n_taps; j += lanes)
+      sum = hn::MulAdd(hn::LoadU(df, from + j), hn::LoadU(df, weights + j), sum);
+    out[i] = hn::GetLane(hn::SumOfLanes(df, sum));
+  }
+}
+
+SpeechKernels kernels_of_target() {
+  return {lanes, fft_columns, root_lanes, &correlate, &voice_spectra, &loudness, &roots, &resample_by_5_8};
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace melgrad
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace melgrad {
+namespace {
+
+std::size_t at(int i) {
+  return static_cast<std::size_t>(i);
+}
+
+// A transform of rows [.][lanes] whose input row j is row_of(j).
+template <class RowOf>
+LaneFft make_row_fft(int n_fft, int lanes, int fft_columns, const RowOf& row_of) {
+  const std::vector<float> ones(at(n_fft), 1.0f);
+  LaneFft fft = make_lane_fft(ones, n_fft, lanes, fft_columns, false);
+  for (std::int32_t& offset : fft.offset) offset = row_of(offset / fft.layout.pitch) * lanes;
+  return fft;
+}
+
+LaneFft make_zero_padded_fft(int n_fft, int lanes, int fft_columns) {
+  return make_row_fft(n_fft, lanes, fft_columns, [](int j) { return std::min(j, long_win_length); });
+}
+
+LaneFft make_even_fft(int n_fft, int lanes, int fft_columns) {
+  return make_row_fft(n_fft, lanes, fft_columns, [&](int j) { return std::min(j, n_fft - j); });
+}
+
+}  // namespace
+
+LongFrames::LongFrames(int lanes, int fft_columns)
+    : correlation_power(make_zero_padded_fft(1024, lanes, fft_columns)),
+      correlation(make_even_fft(1024, lanes, fft_columns)),
+      voice_power(make_zero_padded_fft(2048, lanes, fft_columns)),
+      cepstrum(make_even_fft(2048, lanes, fft_columns)),
+      tile(at((long_win_length + 1) * lanes)),
+      scratch(std::max({correlation_power.scratch_size(), voice_power.scratch_size()})),
+      power(at(voice_power.n_bins * lanes)),
+      db(power.size()),
+      back(power.size()) {
+  for (int j = 0; j < long_win_length; ++j)
+    window.push_back(
+        static_cast<float>(0.5 - 0.5 * std::cos(2 * std::numbers::pi * j / (long_win_length - 1))));
+  std::vector<double> sums(n_lags);
+  for (int lag = 0; lag < n_lags; ++lag)
+    for (int j = 0; j + lag < long_win_length; ++j)
+      sums[at(lag)] += static_cast<double>(window[at(j)]) * static_cast<double>(window[at(j + lag)]);
+  for (const double sum : sums) lag_weights.push_back(static_cast<float>(sums[0] / sum));
+}
+
+HWY_EXPORT(kernels_of_target);
+
+SpeechKernels speech_kernels() {
+  return HWY_DYNAMIC_DISPATCH(kernels_of_target)();
+}
+
+}  // namespace melgrad
+#endif
