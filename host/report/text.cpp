@@ -41,15 +41,16 @@ bool in_any(char32_t code, std::span<const Range> ranges) {
 
 // The blocks that labels are likely to use, after Unicode's EastAsianWidth.txt and the general category Mn.
 int character_width(char32_t code) {
-  static constexpr std::array<Range, 9> combining = {{{0x0300, 0x036F},
-                                                      {0x0483, 0x0489},
-                                                      {0x0591, 0x05BD},
-                                                      {0x064B, 0x065F},
-                                                      {0x093C, 0x093C},
-                                                      {0x0941, 0x094D},
-                                                      {0x200B, 0x200F},
-                                                      {0x20D0, 0x20FF},
-                                                      {0xFE00, 0xFE0F}}};
+  static constexpr std::array<Range, 10> combining = {{{0x0300, 0x036F},
+                                                       {0x0483, 0x0489},
+                                                       {0x0591, 0x05BD},
+                                                       {0x064B, 0x065F},
+                                                       {0x093C, 0x093C},
+                                                       {0x0941, 0x094D},
+                                                       {0x200B, 0x200F},
+                                                       {0x2066, 0x2069},
+                                                       {0x20D0, 0x20FF},
+                                                       {0xFE00, 0xFE0F}}};
   static constexpr std::array<Range, 9> wide = {{{0x1100, 0x115F},
                                                  {0x2E80, 0x303E},
                                                  {0x3041, 0xA4CF},
@@ -121,6 +122,19 @@ std::string printable(std::string_view text) {
     text.remove_prefix(length);
   }
   return clean;
+}
+
+std::string isolated(std::string_view text) {
+  // Hebrew, Arabic, Syriac, Thaana and their presentation forms
+  static constexpr std::array<Range, 3> right_to_left = {
+      {{0x0590, 0x08FF}, {0xFB1D, 0xFDFF}, {0xFE70, 0xFEFF}}};
+  const std::string name = printable(text);
+  for (std::string_view rest = name; !rest.empty();) {
+    const auto [code, length] = first_character(rest);
+    if (in_any(code, right_to_left)) return "\u2068" + name + "\u2069";
+    rest.remove_prefix(length);
+  }
+  return name;
 }
 
 std::string cut(std::string_view text, int width) {

@@ -27,6 +27,10 @@ int display_width(std::string_view text);
 // Control characters, which could move the cursor, become '?'.
 std::string printable(std::string_view text);
 
+// printable(text) in Unicode's isolating marks where it is written from right to left, so that what follows a
+// name in a sentence stays where it belongs.
+std::string isolated(std::string_view text);
+
 // The characters that fit into the first `width` columns.
 std::string cut(std::string_view text, int width);
 // At most `width` columns of the text, with an ellipsis where it was longer.
