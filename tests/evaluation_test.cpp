@@ -122,7 +122,7 @@ TEST_SUITE("evaluation") {
 
   TEST_CASE("the gap is in percentage points") {
     const Results results = example_results(emotions());
-    const auto gap = protocol_gap(results.models);
+    const auto gap = protocol_gap(results.models, "mlp");
     REQUIRE(gap);
     CHECK(gap->accuracy ==
           rounded(100 * (results.models[0].metrics.accuracy - results.models[1].metrics.accuracy)));

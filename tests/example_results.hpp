@@ -21,8 +21,13 @@ inline ProtocolResult example_protocol(Protocol protocol, const std::vector<std:
     SplitResult each;
     each.name = fmt::format("{} {}", to_name(protocol), split + 1);
     each.n_train = 4 * n_test;
-    each.fit_seconds = 0.8;
-    each.predict_seconds = 0.004;
+    each.parameters = {{"alpha", 0.01}, {"hidden_layer_sizes", {300}}};
+    each.times = {.search_seconds = 0,
+                  .search_cpu_seconds = 0,
+                  .fit_seconds = 0.8,
+                  .fit_cpu_seconds = 1.5,
+                  .predict_seconds = 0.004,
+                  .predict_cpu_seconds = 0.007};
     each.training.n_iter = 60 + split;
     each.training.stop_reason = StopReason::no_improvement;
     for (int epoch = 0; epoch < each.training.n_iter; ++epoch)
@@ -40,6 +45,8 @@ inline ProtocolResult example_protocol(Protocol protocol, const std::vector<std:
                 : static_cast<int>(static_cast<std::uint32_t>(prediction.truth + 1) % n_labels);
       prediction.probability = 0.75;
       prediction.probability_of_truth = prediction.predicted == prediction.truth ? 0.75 : 0.125;
+      prediction.squared_error = prediction.predicted == prediction.truth ? 0.1 : 1.4;
+      prediction.has_sibling = protocol == Protocol::random && clip % 3 != 0;
       prediction.split = split;
       result.predictions.push_back(prediction);
     }
@@ -78,6 +85,12 @@ inline Results example_results(const std::vector<std::string>& labels, bool with
   results.features.real_time_factor = 8880;
   results.models = {example_protocol(Protocol::random, labels, 5, 240, 0.65),
                     example_protocol(Protocol::speaker, labels, 5, 240, 0.4)};
+  for (int clip = 0; clip < 240; ++clip)
+    results.dataset.clips.push_back({fmt::format("clips/{}.wav", clip),
+                                     labels[static_cast<std::size_t>(clip) % labels.size()],
+                                     results.dataset.groups[static_cast<std::size_t>(clip % 20)],
+                                     3.7,
+                                     {{"sex", clip % 2 == 0 ? "male" : "female"}}});
   if (with_own) {
     results.own = results.dataset;
     results.own->name = "mine";

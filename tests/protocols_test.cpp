@@ -153,7 +153,7 @@ TEST_SUITE("protocols") {
     REQUIRE(results.size() == 2);
     CHECK(results[1].why_not == "the data names no speakers");
     CHECK(results[1].predictions.empty());
-    CHECK_FALSE(protocol_gap(results));
+    CHECK_FALSE(protocol_gap(results, "mlp"));
   }
 
   TEST_CASE("the manifest's split is a protocol where it gives one") {

@@ -39,6 +39,17 @@ TEST_SUITE("results") {
     impossible.labels = emotions();
     pool_predictions(impossible);
     results.models.push_back(impossible);
+    results.models[0].grid = {{"C", {1, 10}}, {"gamma", {0.001}}};
+    results.models[0].splits[1].training = {};  // a model that is no network
+    results.models[0].statistics = {
+        .intervals = {"clip", 240, 10000, {0.6, 0.7}, {0.59, 0.69}, {0.58, 0.68}},
+        .subgroups = {{"group", "01", 60, 0.5, {0.4, 0.6}}, {"sex", "male", 600, 0.7, {0.65, 0.75}}},
+        .calibration = {{{0, 0.5, 0, 0, 0}, {0.5, 1, 1200, 0.75, 0.65}}, 0.1, 0.55},
+        .leak = SiblingLeak{"same group and label", 1200, 0, 0.65, {}},
+        .confused_pairs = {{1, 6, 12, 0.08, {"clips/3.wav", "clips/7.wav"}}}};
+    results.comparisons = {
+        {"speaker", "mlp", "svm", 1200, 90, 60, "chi2", 5.6, 0.018, 0.054, 0.025, {0.01, 0.04}}};
+    results.drift = Drift{60, 0.8, 0.3, 0.2, {{"mfcc_0_mean", -3.5, 0.7, 0.4}}};
     const auto folder = temporary_folder();
     write_results(results, folder / "results.json");
     CHECK(read_results(folder / "results.json") == results);
@@ -67,7 +78,10 @@ TEST_SUITE("results") {
       CHECK(json["models"][0].contains(name));
     CHECK(json["models"][0]["protocol"] == "random");
     CHECK(json["models"][0]["fit_seconds"].get<double>() == rounded(4));
-    CHECK(json["gap"]["accuracy"].get<double>() > 0);
+    CHECK(json["models"][0]["splits"][0]["fit_cpu_seconds"] == 1.5);
+    CHECK(json["models"][0]["splits"][0]["parameters"]["alpha"] == 0.01);
+    CHECK(json["gaps"][0]["name"] == "mlp");
+    CHECK(json["gaps"][0]["accuracy"].get<double>() > 0);
   }
 
   TEST_CASE("a protocol without results has null for every number") {
@@ -78,7 +92,7 @@ TEST_SUITE("results") {
     const Json json = to_json(results);
     CHECK(json["models"][1]["accuracy"].is_null());
     CHECK(json["models"][1]["why_not"] == "the data names no speakers");
-    CHECK(json["gap"].is_null());
+    CHECK(json["gaps"].empty());
   }
 
   TEST_CASE("results that are wrong say where") {
@@ -104,14 +118,14 @@ TEST_SUITE("results") {
     json["models"][0]["predictions"][3]["split"] = 5;
     CHECK(message(json) == "models[0]: 'split' is 5 of 5");
     json = good;
-    json["schema_version"] = 2;
-    CHECK(message(json) == "results of schema version 2; this melgrad reads version 1");
+    json["schema_version"] = 1;
+    CHECK(message(json) == "results of schema version 1; this melgrad reads version 2");
     for (const char* broken : {"null", "[]", "3", "\"x\"", "{}"})
       CHECK(message(Json::parse(broken)) != "no error");
     for (const auto& [name, value] : good.items()) {
       json = good;
       json[name] = {{"nonsense", 1}};
-      if (name != "options" && name != "gap") CHECK(message(json) != "no error");
+      if (name != "options" && name != "gaps") CHECK(message(json) != "no error");
     }
     CHECK_THROWS_AS(read_results("no such folder/results.json"), Error);
   }

@@ -79,7 +79,7 @@ TEST_SUITE("trainer") {
           CHECK(together[i].parameters == alone.parameters);
           CHECK(together[i].progress == alone.progress);
           CHECK(together[i].progress.n_iter == specs[i].max_iter);
-          CHECK(together[i].fit_seconds > 0);
+          CHECK(together[i].times.wall_seconds > 0);
         }
       }
     }

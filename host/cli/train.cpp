@@ -54,7 +54,7 @@ int train(const TrainOptions& options, const CommonOptions& common, Console& con
   } else {
     Evaluation evaluation = evaluate_protocols(dataset, nullptr, mlp, *made.engine, evaluation_spec, console);
     results.models = std::move(evaluation.results);
-    trained = {std::move(evaluation.classifier), std::move(evaluation.training), evaluation.fit_seconds};
+    trained = {std::move(evaluation.classifier), std::move(evaluation.training), evaluation.times};
   }
   save_classifier(trained.classifier, options.output);
 
@@ -64,11 +64,11 @@ int train(const TrainOptions& options, const CommonOptions& common, Console& con
                      {"n_iter", trained.training.n_iter},
                      {"stop_reason", to_name(trained.training.stop_reason)},
                      {"loss_curve", trained.training.loss_curve},
-                     {"fit_seconds", trained.fit_seconds}};
+                     {"fit_seconds", trained.times.wall_seconds}};
     console.json_result(json);
   } else {
     if (!options.no_evaluation) console.result(protocols_text(results, console.style()));
-    console.result(training_text(trained.training, trained.fit_seconds, options.output));
+    console.result(training_text(trained.training, trained.times.wall_seconds, options.output));
   }
   return exit_done;  // what was refused was refused when the cache was made
 }

@@ -4,6 +4,11 @@
 
 namespace melgrad {
 
+ModelTimes& ModelTimes::operator+=(const ModelTimes& other) {
+  for_each_field<ModelTimes>([&](const auto& each) { this->*each.member += other.*each.member; });
+  return *this;
+}
+
 void pool_predictions(ProtocolResult& result) {
   const auto n_classes = static_cast<Index>(result.labels.size());
   std::vector<Matrix<Index>> confusion(result.splits.size(), Matrix<Index>(n_classes, n_classes));
@@ -13,11 +18,10 @@ void pool_predictions(ProtocolResult& result) {
     ++result.confusion(each.truth, each.predicted);
   }
   result.metrics = metrics_of(result.confusion);
-  result.fit_seconds = result.predict_seconds = 0;
+  result.times = {};
   for (std::size_t i = 0; i < result.splits.size(); ++i) {
     result.splits[i].metrics = metrics_of(confusion[i]);
-    result.fit_seconds += result.splits[i].fit_seconds;
-    result.predict_seconds += result.splits[i].predict_seconds;
+    result.times += result.splits[i].times;
   }
   const auto over_splits = [&](double Metrics::*member) {
     std::vector<double> values;
@@ -29,14 +33,25 @@ void pool_predictions(ProtocolResult& result) {
   result.macro_f1 = over_splits(&Metrics::macro_f1);
 }
 
+std::vector<std::string> model_names(const std::vector<ProtocolResult>& results) {
+  std::vector<std::string> names;
+  for (const ProtocolResult& result : results)
+    if (std::ranges::find(names, result.name) == names.end()) names.push_back(result.name);
+  return names;
+}
+
+const ProtocolResult* find_result(const std::vector<ProtocolResult>& results, const std::string& name,
+                                  Protocol protocol) {
+  const auto found = std::ranges::find_if(results, [&](const ProtocolResult& result) {
+    return result.name == name && result.protocol == protocol && result.why_not.empty();
+  });
+  return found == results.end() ? nullptr : &*found;
+}
+
 std::optional<ProtocolGap> protocol_gap(const std::vector<ProtocolResult>& results, const std::string& name) {
-  const auto find = [&](Protocol protocol) {
-    return std::ranges::find_if(results, [&](const ProtocolResult& result) {
-      return result.name == name && result.protocol == protocol && result.why_not.empty();
-    });
-  };
-  const auto random = find(Protocol::random), speaker = find(Protocol::speaker);
-  if (random == results.end() || speaker == results.end()) return std::nullopt;
+  const ProtocolResult* random = find_result(results, name, Protocol::random);
+  const ProtocolResult* speaker = find_result(results, name, Protocol::speaker);
+  if (random == nullptr || speaker == nullptr) return std::nullopt;
   const auto points = [&](double Metrics::*member) {
     return 100 * (random->metrics.*member - speaker->metrics.*member);
   };

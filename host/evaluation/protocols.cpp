@@ -1,24 +1,20 @@
 #include "host/evaluation/protocols.hpp"
 
 #include <algorithm>
-#include <chrono>
+#include <cmath>
 #include <map>
 #include <numeric>
 #include <set>
 
+#include "host/core/clock.hpp"
 #include "host/core/date.hpp"
 #include "host/core/error.hpp"
 #include "host/data/standard_scaler.hpp"
 #include "host/evaluation/predict.hpp"
-#include "host/models/trainer.hpp"
 #include "host/models/training_rows.hpp"
 
 namespace melgrad {
 namespace {
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 std::string clips(std::size_t n) {
   return n == 1 ? "1 clip" : fmt::format("{} clips", n);
@@ -44,6 +40,7 @@ class JobList {
     return Trainer(engine).fit(training_set, jobs, progress);
   }
 
+  const MlpSpec& spec(std::size_t job) const { return jobs_[job].spec; }
   Classifier classifier(std::size_t job, const FittedMlp& fitted) const {
     return {jobs_[job].spec, fitted.parameters, jobs_[job].scaling, dataset_.spec, dataset_.label_names, {}};
   }
@@ -65,14 +62,22 @@ Matrix<float> rows_of(const Matrix<float>& features, const std::vector<int>& row
   return taken;
 }
 
+double squared_error(std::span<const float> probabilities, int truth) {
+  double sum = 0;
+  for (std::size_t label = 0; label < probabilities.size(); ++label)
+    sum += std::pow(probabilities[label] - (static_cast<int>(label) == truth ? 1.0 : 0.0), 2);
+  return sum;
+}
+
 // Predicts rows of the recordings, whose labels in the classifier's words are `truth`, and adds what comes
 // out to the result as one more split.
 void test_split(const Classifier& classifier, const Dataset& recordings, const std::vector<int>& rows,
                 const std::vector<int>& truth, Engine& engine, SplitResult split, ProtocolResult& result) {
   const Matrix<float> features = rows_of(recordings.features, rows);
-  const auto start = std::chrono::steady_clock::now();
+  const double wall_begin = wall_seconds(), cpu_begin = process_cpu_seconds();
   const Matrix<float> probabilities = predict_proba(engine, classifier, features.view());
-  split.predict_seconds = seconds_since(start);
+  split.times.predict_seconds = wall_seconds() - wall_begin;
+  split.times.predict_cpu_seconds = process_cpu_seconds() - cpu_begin;
   const std::vector<int> predicted = most_probable(probabilities);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto row = static_cast<Index>(i);
@@ -81,6 +86,7 @@ void test_split(const Classifier& classifier, const Dataset& recordings, const s
                                   .predicted = predicted[i],
                                   .probability = probabilities(row, predicted[i]),
                                   .probability_of_truth = probabilities(row, truth[i]),
+                                  .squared_error = squared_error(probabilities.row(row), truth[i]),
                                   .split = static_cast<int>(result.splits.size())});
   }
   result.splits.push_back(std::move(split));
@@ -122,13 +128,14 @@ ProtocolResult test_protocol(const PlannedProtocol& planned, const Dataset& data
     }
     std::vector<int> truth;
     for (const int row : split.test) truth.push_back(dataset.labels[static_cast<std::size_t>(row)]);
-    SplitResult split_result{.name = split.name,
-                             .n_train = static_cast<Index>(split.train.size()),
-                             .n_left_out = static_cast<Index>(split.left_out.size()),
-                             .metrics = {},
-                             .training = model.progress,
-                             .fit_seconds = model.fit_seconds,
-                             .predict_seconds = 0};
+    SplitResult split_result{
+        .name = split.name,
+        .n_train = static_cast<Index>(split.train.size()),
+        .n_left_out = static_cast<Index>(split.left_out.size()),
+        .metrics = {},
+        .parameters = to_json_fields(jobs.spec(first_job + i)),
+        .training = model.progress,
+        .times = {.fit_seconds = model.times.wall_seconds, .fit_cpu_seconds = model.times.cpu_seconds}};
     test_split(jobs.classifier(first_job + i, model), dataset, split.test, truth, engine,
                std::move(split_result), result);
   }
@@ -164,7 +171,7 @@ TrainedClassifier finished(const Dataset& dataset, const JobList& jobs, std::spa
         "training on the whole data set: the loss is no longer finite after {} epochs "
         "(learning_rate_init {} may be too large)",
         model.progress.n_iter, jobs.classifier(fitted.size() - 1, model).spec.learning_rate_init);
-  TrainedClassifier trained{jobs.classifier(fitted.size() - 1, model), model.progress, model.fit_seconds};
+  TrainedClassifier trained{jobs.classifier(fitted.size() - 1, model), model.progress, model.times};
   trained.classifier.provenance = provenance_of(dataset, model, engine);
   return trained;
 }
@@ -206,7 +213,9 @@ Evaluation evaluate_protocols(const Dataset& dataset, const Dataset* own, const 
     ProtocolResult result = test_classifier(evaluation.classifier, *own, engine);
     for (SplitResult& split : result.splits) {
       split.training = evaluation.training;
-      split.fit_seconds = evaluation.fit_seconds;
+      split.parameters = to_json_fields(spec);
+      split.times.fit_seconds = evaluation.times.wall_seconds;
+      split.times.fit_cpu_seconds = evaluation.times.cpu_seconds;
     }
     pool_predictions(result);
     evaluation.results.push_back(std::move(result));

@@ -10,6 +10,7 @@
 #include "host/engine/engine.hpp"
 #include "host/evaluation/protocol_result.hpp"
 #include "host/models/model_file.hpp"
+#include "host/models/trainer.hpp"
 
 namespace melgrad {
 
@@ -33,7 +34,7 @@ struct EvaluationOptions {
 struct TrainedClassifier {
   Classifier classifier;
   MlpProgress training;
-  double fit_seconds = 0;
+  FitTimes times;
 };
 
 // The classifier is the one trained on the whole data set.

@@ -164,8 +164,7 @@ std::vector<FittedMlp> Trainer::fit(const TrainingSet& training_set, std::span<c
   train(training_set, jobs, progress, [&](const FinishedStack& stack) {
     for (std::size_t i = 0; i < stack.jobs.size(); ++i) {
       const auto model = static_cast<int>(i);
-      fitted[stack.jobs[i]] = {stack.models.parameters(model), stack.models.progress(model),
-                               stack.times[i].wall_seconds};
+      fitted[stack.jobs[i]] = {stack.models.parameters(model), stack.models.progress(model), stack.times[i]};
     }
   });
   progress.end();

@@ -37,7 +37,7 @@ struct FinishedStack {
 struct FittedMlp {
   MlpParameters parameters;
   MlpProgress progress;
-  double fit_seconds = 0;  // wall clock
+  FitTimes times;
 };
 
 class Trainer {

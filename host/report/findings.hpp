@@ -14,13 +14,6 @@ std::string protocol_title(Protocol protocol, const DatasetSummary& dataset);
 // Share of the test clips that would be right if every one were given the most frequent label.
 double chance_accuracy(const Metrics& metrics);
 
-// Bounds of the share that n_right of n clips tell of, at 95 % confidence (Wilson, 1927).
-struct Interval {
-  double low = 0;
-  double high = 1;
-};
-Interval wilson_interval(Index n_right, Index n);
-
 // Clips of one label taken for another.
 struct Confusion {
   int truth = 0;

@@ -7,11 +7,13 @@
 #include "host/cache/atomic_file.hpp"
 #include "host/core/error.hpp"
 #include "host/core/pretty_json.hpp"
+#include "host/report/json_members.hpp"
+#include "host/report/statistics_json.hpp"
 
 namespace melgrad {
 namespace {
 
-constexpr int schema_version = 1;
+constexpr int schema_version = 2;
 
 // ---- writing
 
@@ -31,6 +33,17 @@ Json rows_to_json(const Matrix<T>& matrix) {
   return rows;
 }
 
+Json to_json(const std::vector<ClipSummary>& clips) {
+  Json json = Json::array();
+  for (const ClipSummary& clip : clips)
+    json.push_back({{"path", clip.path},
+                    {"label", clip.label},
+                    {"group", clip.group},
+                    {"duration_s", clip.duration_s},
+                    {"attributes", clip.attributes}});
+  return json;
+}
+
 Json to_json(const DatasetSummary& dataset) {
   return {{"name", dataset.name},
           {"n_clips", dataset.n_clips},
@@ -43,7 +56,8 @@ Json to_json(const DatasetSummary& dataset) {
           {"groups", dataset.groups},
           {"group_counts", dataset.group_counts},
           {"n_duplicates", dataset.n_duplicates},
-          {"audio_seconds", dataset.audio_seconds}};
+          {"audio_seconds", dataset.audio_seconds},
+          {"clips", to_json(dataset.clips)}};
 }
 
 Json to_json(const FeatureSummary& features) {
@@ -72,10 +86,11 @@ void add_metrics(Json& json, const Metrics& metrics, bool available) {
 Json to_json(const SplitResult& split) {
   Json json = {{"name", split.name}, {"n_train", split.n_train}, {"n_left_out", split.n_left_out}};
   add_metrics(json, split.metrics, true);
-  json["fit_seconds"] = split.fit_seconds;
-  json["predict_seconds"] = split.predict_seconds;
-  json["n_iter"] = split.training.n_iter;
-  json["stop_reason"] = std::string(to_name(split.training.stop_reason));
+  json["parameters"] = split.parameters;
+  json.update(to_json_fields(split.times));
+  const bool in_epochs = split.training.n_iter > 0;
+  json["n_iter"] = in_epochs ? Json(split.training.n_iter) : Json();
+  json["stop_reason"] = in_epochs ? Json(to_name(split.training.stop_reason)) : Json();
   json["loss_curve"] = split.training.loss_curve;
   json["validation_scores"] = split.training.validation_scores;
   return json;
@@ -87,6 +102,8 @@ Json to_json(const Prediction& prediction, const std::vector<std::string>& label
           {"predicted", labels[static_cast<std::size_t>(prediction.predicted)]},
           {"probability", prediction.probability},
           {"probability_of_truth", prediction.probability_of_truth},
+          {"squared_error", prediction.squared_error},
+          {"has_sibling", prediction.has_sibling},
           {"split", prediction.split}};
 }
 
@@ -96,9 +113,9 @@ Json to_json(const ProtocolResult& result) {
   json["why_not"] = available ? Json() : Json(result.why_not);
   json["notes"] = result.notes;
   add_metrics(json, result.metrics, available);
-  json["fit_seconds"] = result.fit_seconds;
-  json["predict_seconds"] = result.predict_seconds;
+  json.update(to_json_fields(result.times));
   json["labels"] = result.labels;
+  json["grid"] = result.grid;
   json["confusion_matrix"] = rows_to_json(result.confusion);
   json["confusion_matrix_normalised"] = rows_to_json(normalise_rows(result.confusion));
   json["per_class"] = Json::array();
@@ -110,6 +127,8 @@ Json to_json(const ProtocolResult& result) {
   json["over_splits"] = {{"accuracy", to_json_fields(result.accuracy)},
                          {"balanced_accuracy", to_json_fields(result.balanced_accuracy)},
                          {"macro_f1", to_json_fields(result.macro_f1)}};
+  const bool tested = !result.predictions.empty();
+  json["statistics"] = tested ? to_json(result.statistics, result.labels) : Json();
   json["refused"] = to_json(result.refused);
   json["left_out"] = to_json(result.left_out);
   json["splits"] = Json::array();
@@ -122,57 +141,34 @@ Json to_json(const ProtocolResult& result) {
 
 // ---- reading
 
-const Json& member(const Json& json, const char* name) {
-  if (!json.is_object()) fail("{} is not an object", json.dump().substr(0, 40));
-  const auto found = json.find(name);
-  if (found == json.end()) fail("'{}' is missing", name);
-  return *found;
-}
-
-template <class T>
-void read(const Json& json, const char* name, T& value) {
-  const Json& found = member(json, name);
-  try {
-    value = found.get<T>();
-  } catch (const Json::exception&) {
-    fail("'{}' is {}, which is not what it should be", name, found.dump().substr(0, 40));
-  }
-}
-
-// null is `otherwise`.
-void read(const Json& json, const char* name, double otherwise, double& value) {
-  value = otherwise;
-  if (!member(json, name).is_null()) read(json, name, value);
-}
-
-void read(const Json& json, const char* name, std::vector<Refusal>& refused) {
+void read_refusals(const Json& json, const char* name, std::vector<Refusal>& refused) {
   for (const Json& each : member(json, name)) {
     Refusal& refusal = refused.emplace_back();
-    read(each, "path", refusal.path);
-    read(each, "reason", refusal.reason);
+    read_member(each, "path", refusal.path);
+    read_member(each, "reason", refusal.reason);
   }
-}
-
-int label_index(const Json& json, const char* name, const std::vector<std::string>& labels) {
-  std::string label;
-  read(json, name, label);
-  const auto found = std::ranges::find(labels, label);
-  if (found == labels.end()) fail("'{}' is '{}', which is not one of the labels", name, label);
-  return static_cast<int>(found - labels.begin());
 }
 
 DatasetSummary dataset_from_json(const Json& json) {
   DatasetSummary dataset;
-  read(json, "name", dataset.name);
-  read(json, "n_clips", dataset.n_clips);
-  read(json, "refused", dataset.refused);
-  read(json, "labels", dataset.labels);
-  read(json, "label_counts", dataset.label_counts);
-  read(json, "group_noun", dataset.group_noun);
-  read(json, "groups", dataset.groups);
-  read(json, "group_counts", dataset.group_counts);
-  read(json, "n_duplicates", dataset.n_duplicates);
-  read(json, "audio_seconds", dataset.audio_seconds);
+  read_member(json, "name", dataset.name);
+  read_member(json, "n_clips", dataset.n_clips);
+  read_refusals(json, "refused", dataset.refused);
+  read_member(json, "labels", dataset.labels);
+  read_member(json, "label_counts", dataset.label_counts);
+  read_member(json, "group_noun", dataset.group_noun);
+  read_member(json, "groups", dataset.groups);
+  read_member(json, "group_counts", dataset.group_counts);
+  read_member(json, "n_duplicates", dataset.n_duplicates);
+  read_member(json, "audio_seconds", dataset.audio_seconds);
+  for (const Json& each : member(json, "clips")) {
+    ClipSummary& clip = dataset.clips.emplace_back();
+    read_member(each, "path", clip.path);
+    read_member(each, "label", clip.label);
+    read_member(each, "group", clip.group);
+    read_member(each, "duration_s", clip.duration_s);
+    read_member(each, "attributes", clip.attributes);
+  }
   if (dataset.label_counts.size() != dataset.labels.size() ||
       dataset.group_counts.size() != dataset.groups.size())
     fail("'label_counts' or 'group_counts' does not fit its names");
@@ -182,40 +178,44 @@ DatasetSummary dataset_from_json(const Json& json) {
 FeatureSummary features_from_json(const Json& json) {
   FeatureSummary features;
   features.spec = feature_spec_from_json(member(json, "spec"));
-  read(json, "n_features", features.n_features);
-  read(json, "seconds", features.seconds);
-  read(json, "cpu_seconds", features.cpu_seconds);
-  read(json, "clips_per_second", 0, features.clips_per_second);
-  read(json, "real_time_factor", 0, features.real_time_factor);
-  read(json, "cached_clips", features.cached_clips);
+  read_member(json, "n_features", features.n_features);
+  read_member(json, "seconds", features.seconds);
+  read_member(json, "cpu_seconds", features.cpu_seconds);
+  read_member(json, "clips_per_second", 0, features.clips_per_second);
+  read_member(json, "real_time_factor", 0, features.real_time_factor);
+  read_member(json, "cached_clips", features.cached_clips);
   return features;
 }
 
 SplitResult split_from_json(const Json& json) {
   SplitResult split;
-  read(json, "name", split.name);
-  read(json, "n_train", split.n_train);
-  read(json, "n_left_out", split.n_left_out);
-  read(json, "fit_seconds", split.fit_seconds);
-  read(json, "predict_seconds", split.predict_seconds);
-  read(json, "n_iter", split.training.n_iter);
-  std::string stop_reason;
-  read(json, "stop_reason", stop_reason);
-  split.training.stop_reason = from_name<StopReason>(stop_reason);
-  read(json, "loss_curve", split.training.loss_curve);
-  read(json, "validation_scores", split.training.validation_scores);
+  read_member(json, "name", split.name);
+  read_member(json, "n_train", split.n_train);
+  read_member(json, "n_left_out", split.n_left_out);
+  split.parameters = member(json, "parameters");
+  read_fields(json, split.times);
+  if (!member(json, "n_iter").is_null()) {
+    std::string stop_reason;
+    read_member(json, "n_iter", split.training.n_iter);
+    read_member(json, "stop_reason", stop_reason);
+    split.training.stop_reason = from_name<StopReason>(stop_reason);
+  }
+  read_member(json, "loss_curve", split.training.loss_curve);
+  read_member(json, "validation_scores", split.training.validation_scores);
   return split;
 }
 
 Prediction prediction_from_json(const Json& json, const std::vector<std::string>& labels,
                                 std::size_t n_splits) {
   Prediction prediction;
-  read(json, "path", prediction.path);
+  read_member(json, "path", prediction.path);
   prediction.truth = label_index(json, "truth", labels);
   prediction.predicted = label_index(json, "predicted", labels);
-  read(json, "probability", prediction.probability);
-  read(json, "probability_of_truth", prediction.probability_of_truth);
-  read(json, "split", prediction.split);
+  read_member(json, "probability", prediction.probability);
+  read_member(json, "probability_of_truth", prediction.probability_of_truth);
+  read_member(json, "squared_error", prediction.squared_error);
+  read_member(json, "has_sibling", prediction.has_sibling);
+  read_member(json, "split", prediction.split);
   if (prediction.split < 0 || static_cast<std::size_t>(prediction.split) >= n_splits)
     fail("'split' is {} of {}", prediction.split, n_splits);
   return prediction;
@@ -224,18 +224,23 @@ Prediction prediction_from_json(const Json& json, const std::vector<std::string>
 ProtocolResult protocol_from_json(const Json& json) {
   ProtocolResult result;
   std::string protocol;
-  read(json, "name", result.name);
-  read(json, "protocol", protocol);
+  read_member(json, "name", result.name);
+  read_member(json, "protocol", protocol);
   result.protocol = from_name<Protocol>(protocol);
-  if (!member(json, "why_not").is_null()) read(json, "why_not", result.why_not);
-  read(json, "notes", result.notes);
-  read(json, "labels", result.labels);
-  read(json, "refused", result.refused);
-  read(json, "left_out", result.left_out);
+  if (!member(json, "why_not").is_null()) read_member(json, "why_not", result.why_not);
+  read_member(json, "notes", result.notes);
+  read_member(json, "labels", result.labels);
+  result.grid = member(json, "grid");
+  read_refusals(json, "refused", result.refused);
+  read_refusals(json, "left_out", result.left_out);
   for (const Json& each : member(json, "splits")) result.splits.push_back(split_from_json(each));
   for (const Json& each : member(json, "predictions"))
     result.predictions.push_back(prediction_from_json(each, result.labels, result.splits.size()));
   pool_predictions(result);
+  if (!result.predictions.empty())
+    result.statistics = with_context("statistics", [&] {
+      return prediction_statistics_from_json(member(json, "statistics"), result.labels);
+    });
   return result;
 }
 
@@ -256,6 +261,10 @@ DatasetSummary summarise(const std::string& name, const Dataset& dataset, std::v
     if (group >= 0) ++summary.group_counts[static_cast<std::size_t>(group)];
   summary.n_duplicates = dataset.n_rows() - static_cast<Index>(dataset.audio_hash.size());
   for (const double duration : dataset.duration_s) summary.audio_seconds += duration;
+  for (std::size_t i = 0; i < dataset.clips.size(); ++i) {
+    const Clip& clip = dataset.clips[i];
+    summary.clips.push_back({clip.path, clip.label, clip.group, dataset.duration_s[i], clip.attributes});
+  }
   return summary;
 }
 
@@ -287,8 +296,17 @@ Json to_json(const Results& results) {
   json["dataset"] = to_json(results.dataset);
   json["own"] = results.own ? to_json(*results.own) : Json();
   json["features"] = to_json(results.features);
-  const auto gap = protocol_gap(results.models);
-  json["gap"] = gap ? to_json_fields(*gap) : Json();
+  json["gaps"] = Json::array();
+  for (const std::string& name : model_names(results.models)) {
+    const auto gap = protocol_gap(results.models, name);
+    if (!gap) continue;
+    Json each = {{"name", name}};
+    each.update(to_json_fields(*gap));
+    json["gaps"].push_back(each);
+  }
+  json["comparisons"] = Json::array();
+  for (const ModelComparison& each : results.comparisons) json["comparisons"].push_back(to_json(each));
+  json["drift"] = results.drift ? to_json(*results.drift) : Json();
   json["models"] = Json::array();
   for (const ProtocolResult& each : results.models) json["models"].push_back(to_json(each));
   return json;
@@ -296,21 +314,26 @@ Json to_json(const Results& results) {
 
 Results results_from_json(const Json& json) {
   int version = 0;
-  read(json, "schema_version", version);
+  read_member(json, "schema_version", version);
   if (version != schema_version)
     fail("results of schema version {}; this melgrad reads version {}", version, schema_version);
   Results results;
-  read(json, "version", results.version);
-  read(json, "date", results.date);
-  read(json, "device", results.device);
-  read(json, "device_description", results.device_description);
-  read(json, "device_choice", results.device_choice);
-  read(json, "random_state", results.random_state);
+  read_member(json, "version", results.version);
+  read_member(json, "date", results.date);
+  read_member(json, "device", results.device);
+  read_member(json, "device_description", results.device_description);
+  read_member(json, "device_choice", results.device_choice);
+  read_member(json, "random_state", results.random_state);
   results.options = member(json, "options");
   results.dataset = with_context("dataset", [&] { return dataset_from_json(member(json, "dataset")); });
   if (const Json& own = member(json, "own"); !own.is_null())
     results.own = with_context("own", [&] { return dataset_from_json(own); });
   results.features = with_context("features", [&] { return features_from_json(member(json, "features")); });
+  for (const Json& each : member(json, "comparisons"))
+    results.comparisons.push_back(with_context(fmt::format("comparisons[{}]", results.comparisons.size()),
+                                               [&] { return model_comparison_from_json(each); }));
+  if (const Json& drift = member(json, "drift"); !drift.is_null())
+    results.drift = with_context("drift", [&] { return drift_from_json(drift); });
   for (const Json& each : member(json, "models"))
     results.models.push_back(with_context(fmt::format("models[{}]", results.models.size()),
                                           [&] { return protocol_from_json(each); }));

@@ -2,6 +2,7 @@
 // results.json: everything that a run found out. results_schema.md documents every field.
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,16 @@
 #include "host/evaluation/protocols.hpp"
 
 namespace melgrad {
+
+// A clip that was not refused.
+struct ClipSummary {
+  std::string path;
+  std::string label;
+  std::string group;  // empty where none is known
+  double duration_s = 0;
+  std::map<std::string, std::string> attributes;  // what else its name says
+  bool operator==(const ClipSummary&) const = default;
+};
 
 // What was read.
 struct DatasetSummary {
@@ -24,6 +35,7 @@ struct DatasetSummary {
   std::vector<Index> group_counts;  // [n_groups]
   Index n_duplicates = 0;           // clips whose audio another clip before them has, too
   double audio_seconds = 0;         // of the clips that were not refused
+  std::vector<ClipSummary> clips;   // those that were not refused
   bool operator==(const DatasetSummary&) const = default;
 };
 // `refused`: every file that was refused, those of the manifest and those of the extraction.
@@ -54,7 +66,9 @@ struct Results {
   DatasetSummary dataset;
   std::optional<DatasetSummary> own;
   FeatureSummary features;
-  std::vector<ProtocolResult> models;
+  std::vector<ProtocolResult> models;        // the first model's protocols first: it is that of model.h5
+  std::vector<ModelComparison> comparisons;  // every pair of models, protocol by protocol
+  std::optional<Drift> drift;                // of the own recordings against the data set
   bool operator==(const Results&) const = default;
 };
 

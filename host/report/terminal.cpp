@@ -82,7 +82,7 @@ std::string tested_text(const ProtocolResult& result, const TextStyle& style) {
 // A column for each protocol, and the gap after `speaker`.
 std::string metrics_table(const Results& results, const TextStyle& style) {
   const auto shown = available(results);
-  const auto gap = protocol_gap(results.models);
+  const auto gap = protocol_gap(results.models, shown.front()->name);
   constexpr int title_width = 24, column = 18, gap_width = 9;
   std::string text;
   const auto add_row = [&](const std::string& title, auto&& cell, const std::string& gap_cell, Ink ink) {
@@ -112,11 +112,12 @@ std::string metrics_table(const Results& results, const TextStyle& style) {
   add_row(
       "clips tested", [&](const ProtocolResult& result) { return tested_text(result, style); }, "", Ink::dim);
   add_row(
-      "trained in", [&](const ProtocolResult& result) { return padded(time_text(result.fit_seconds)); }, "",
-      Ink::dim);
-  add_row(
-      "predicted in", [&](const ProtocolResult& result) { return padded(time_text(result.predict_seconds)); },
+      "trained in", [&](const ProtocolResult& result) { return padded(time_text(result.times.fit_seconds)); },
       "", Ink::dim);
+  add_row(
+      "predicted in",
+      [&](const ProtocolResult& result) { return padded(time_text(result.times.predict_seconds)); }, "",
+      Ink::dim);
   return text;
 }
 
