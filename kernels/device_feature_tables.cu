@@ -231,6 +231,11 @@ class HostTables {
     chroma_stages.push_back(stage);
   }
 
+  void add(const RmsPlan&, Output& output) {
+    add_statistics(output);
+    view.rms = {plan_.spec.stft.n_fft, output.statistics, output.track};
+  }
+
   const FeaturePlan& plan_;
   StageShape shape_;
   int tile_frames_;

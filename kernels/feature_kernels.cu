@@ -62,6 +62,9 @@ __global__ void __launch_bounds__(n_threads, 2)
     if (finds_peaks)
       peak_stage(tables.peaks, tile, peak_list(tables, part, chunk_id, chunk, warp_id()), first == 0);
     const TilePlace place = tile_place(part, chunk_id, chunk, first);
+    if (tables.rms.n_fft > 0)
+      rms_stage(tables.rms, tables.n_statistics, part, tile,
+                tile_samples(tables, part, chunk, first, tile.n_valid), place);
     if (part.magnitudes != nullptr) keep_magnitudes(part, Shape::n_bins, tile, place.row);
     for (int s = 0; s < tables.n_slices; ++s) mel_stage(tables, part, tables.slices[s], tile, place);
     __syncthreads();
@@ -160,6 +163,9 @@ __global__ void __launch_bounds__(n_threads, 2)
     sum_stage(tables, tile, first == 0, sums);
     if (finds_peaks)
       peak_stage(tables.peaks, tile, peak_list(tables, part, chunk_id, chunk, warp_id()), first == 0);
+    if (tables.rms.n_fft > 0)
+      rms_stage(tables.rms, tables.n_statistics, part, tile,
+                tile_samples(tables, part, chunk, first, tile.n_valid), place);
     for (int s = 0; s < tables.n_slices; ++s) mel_stage(tables, part, tables.slices[s], tile, place);
   }
 }

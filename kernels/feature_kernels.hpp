@@ -1,7 +1,7 @@
 #pragma once
 // The feature kernels of a part of a batch, on a stream: from samples to features or tracks. In this order:
 //
-//   analyse   a block per chunk: spectra; sums of |X|^2 and |X|, mel values, dB, spectral peaks
+//   analyse   a block per chunk: spectra; sums of |X|^2 and |X|, rms, mel values, dB, spectral peaks
 //   tune      a block per clip: the tuning that its peaks vote for
 //   clamp     a block per chunk: mfcc of dB not below the clip's maximum less top_db
 //   chroma    a block per chunk: spectra again, or kept magnitudes; chroma of the clip's tuning

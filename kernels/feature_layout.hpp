@@ -114,6 +114,14 @@ struct ChromaStage {
   int track;
 };
 
+// ---- rms
+
+struct RmsStage {
+  int n_fft;       // 0: is not asked for
+  int statistics;  // place
+  int track;
+};
+
 // ---- tuning: see TuningPlan
 
 inline constexpr int n_tuning_bins = 100;  // TuningPlan::n_tunings
@@ -173,6 +181,8 @@ struct FeatureTables {
   const MelBand* bands;
   const float* band_weights;
   const float* dct;
+
+  RmsStage rms;
 
   const ChromaStage* chroma;
   int n_chroma_stages;

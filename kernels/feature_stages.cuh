@@ -136,6 +136,35 @@ __device__ __noinline__ void sum_stage(const FeatureTables& tables, const Rows t
   }
 }
 
+// ---- rms
+
+// sqrt(mean of x^2) of each of the tile's frames, of the samples without a window, to statistics and tracks:
+// a warp for each frame.
+template <class Rows>
+__device__ __noinline__ void rms_stage(const RmsStage& stage, int n_statistics, const Part& part,
+                                       const Rows tile, const FrameSamples source, const TilePlace& place) {
+  float* const rms = tile.scratch();  // [n_frames]
+  for (int f = warp_id(); f < tile.n_valid; f += n_warps) {
+    const std::int64_t first = source.first + std::int64_t{f} * source.hop_length;
+    const float* const floats = static_cast<const float*>(source.samples) + first;
+    const std::int16_t* const ints = static_cast<const std::int16_t*>(source.samples) + first;
+    float sum = 0;
+#pragma unroll 4
+    for (int i = lane_id(); i < stage.n_fft; i += 32) {
+      const float x = source.is_float ? __ldg(floats + i) : static_cast<float>(__ldg(ints + i)) / 32768;
+      sum = fmaf(x, x, sum);
+    }
+#pragma unroll
+    for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(whole_warp, sum, step);
+    if (lane_id() == 0) rms[f] = sqrtf(sum / static_cast<float>(stage.n_fft));
+  }
+  __syncthreads();
+  if (threadIdx.x == 0)
+    put_values(part, place, part.statistics + std::int64_t{place.chunk} * n_statistics + stage.statistics,
+               stage.track, 0, tile.n_valid, [&](int f) { return rms[f]; });
+  __syncthreads();
+}
+
 // ---- mel
 
 // Slopes of a slice's intervals, for `frames` frames from first_frame on: rise[f][i] = sum of x rising over

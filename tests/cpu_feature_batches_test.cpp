@@ -28,6 +28,7 @@ FeatureSpec mixed_spec() {
                           {MelSpectrogram{.n_mels = 40}, {Functional::mean}},
                           {MelSpectrogram{.n_mels = 20, .power = 1}, {Functional::mean, Functional::std}},
                           {Mfcc{.n_mfcc = 13, .n_mels = 40}, {Functional::mean}},
+                          {Rms{}, {Functional::mean}},
                           {Mfcc{.n_mfcc = 5, .n_mels = 20}, {Functional::std}}}};
 }
 

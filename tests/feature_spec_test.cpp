@@ -22,7 +22,8 @@ FeatureSpec unusual_spec() {
   spec.descriptors = {{ChromaStft{24, -0.23}, {Functional::std, Functional::mean}},
                       {MelSpectrogram{64, 50, 3900, true, 1}, {Functional::std}},
                       {Mfcc{13, 40, 20, 7600, true, 1e-5, 0.5, 40}, {Functional::mean}},
-                      {Mfcc{14, 40, 20, 7600, true, 1e-5, 0.5, 40}, {Functional::mean}}};
+                      {Mfcc{14, 40, 20, 7600, true, 1e-5, 0.5, 40}, {Functional::mean}},
+                      {Rms{}, {Functional::std}}};
   return spec;
 }
 

@@ -122,9 +122,21 @@ class ClipPasses {
         mel_bands(table.mel->bank, spectrum,
                   [&](Index band, V value) HWY_ATTR { store_values(value, values, band); });
         put_frames(i, chunk, values);
+      } else if (table.is_rms) {
+        add_rms(i, chunk);
       }
     }
     if (tables_.estimates_tuning) add_peaks(plan_.tuning, magnitudes, hn::Sqrt(largest), workspace_);
+  }
+
+  // Of the chunk whose samples are in the tile.
+  void add_rms(std::size_t descriptor, Index chunk) {
+    const DescriptorTable& table = tables_.descriptors[descriptor];
+    float* const values = workspace_.values.data();
+    store_values(frame_rms(tile_transform(tables_, task_), workspace_.tile.data()), values, 0);
+    if (per_frame(table)) return put_frames(descriptor, chunk, values);
+    zero_invalid(values, 1, n_valid(chunk));
+    add_values(values, 1, lane_sums(table.sum_offset));
   }
 
   void choose_chroma_banks() {

@@ -43,6 +43,29 @@ HWY_INLINE V max_values(const float* HWY_RESTRICT values, Index n) {
   return largest;
 }
 
+// sqrt(mean of x^2) of the n_fft samples of full scale 1 that each lane's frame has in the tile, without the
+// window. Squares are added in groups, for a sum of thousands of equal ones would round one way.
+inline V frame_rms(const LaneFft& fft, const std::int32_t* tile) {
+  const std::size_t n_words = fft.offset.size(), group = 128;
+  const bool pairs = fft.layout.pairs, is_odd = fft.n_fft % 2 != 0;
+  V total = hn::Zero(df);
+  for (std::size_t begin = 0; begin < n_words; begin += group) {
+    V even = hn::Zero(df), odd = hn::Zero(df);
+    for (std::size_t i = begin; i < std::min(begin + group, n_words); ++i) {
+      const IntV word = hn::LoadU(di, tile + fft.offset[i]);
+      const V first =
+          pairs ? hn::ConvertTo(df, hn::ShiftRight<16>(hn::ShiftLeft<16>(word))) : hn::BitCast(df, word);
+      even = hn::MulAdd(first, first, even);
+      if (!pairs || (is_odd && i + 1 == n_words)) continue;  // a last word's second sample is not the frame's
+      const V second = hn::ConvertTo(df, hn::ShiftRight<16>(word));
+      odd = hn::MulAdd(second, second, odd);
+    }
+    total = hn::Add(total, hn::Add(even, odd));
+  }
+  const double scale = pairs ? 1.0 / 32768 / 32768 : 1.0;
+  return hn::Sqrt(hn::Mul(total, broadcast(static_cast<float>(scale / fft.n_fft))));
+}
+
 // A spectrum [n_bins][lanes] that banks are applied to.
 struct Spectrum {
   const float* values;

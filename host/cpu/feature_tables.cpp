@@ -83,6 +83,7 @@ FeatureTables::FeatureTables(const FeaturePlan& plan_, const FeatureKernels& ker
     table.chroma = std::get_if<ChromaPlan>(&descriptor.plan);
     table.mel = std::get_if<MelPlan>(&descriptor.plan);
     table.mfcc = std::get_if<MfccPlan>(&descriptor.plan);
+    table.is_rms = std::holds_alternative<RmsPlan>(descriptor.plan);
     if (table.chroma != nullptr) {
       any_chroma = true;
       estimates_tuning = estimates_tuning || !table.chroma->spec.tuning;

@@ -63,9 +63,10 @@ struct DescriptorTable {
   const DescriptorPlan* plan = nullptr;
   FunctionalPlaces places;
   bool per_frame = false;        // std is asked for
-  const MelPlan* mel = nullptr;  // exactly one of these three
+  const MelPlan* mel = nullptr;  // exactly one of these four
   const MfccPlan* mfcc = nullptr;
   const ChromaPlan* chroma = nullptr;
+  bool is_rms = false;
   std::unique_ptr<ChromaBanks> chroma_banks;
   std::size_t record_offset = 0;      // of an mfcc's dB in a record
   std::size_t sum_offset = 0;         // of its sums in Workspace::lane_sums, in values

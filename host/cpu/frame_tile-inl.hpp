@@ -193,16 +193,21 @@ HWY_INLINE void fill_tile_with(const FeaturePlan& plan, const TileLayout& layout
   }
 }
 
-// Returns the transform that reads the tile.
+// The transform that reads a clip's tiles.
+HWY_INLINE const LaneFft& tile_transform(const FeatureTables& tables, const ClipTask& task) {
+  const bool pairs = task.int16_samples != nullptr && tables.pair_fft.n_fft != 0;
+  return pairs ? tables.pair_fft : tables.float_fft;
+}
+
+// Returns tile_transform().
 HWY_INLINE const LaneFft& fill_tile(const FeatureTables& tables, const ClipTask& task, Index first_frame,
                                     bool is_next, Workspace& workspace) {
-  const bool pairs = task.int16_samples != nullptr && tables.pair_fft.n_fft != 0;
-  const LaneFft& fft = pairs ? tables.pair_fft : tables.float_fft;
+  const LaneFft& fft = tile_transform(tables, task);
   const auto fill = [&](auto words, const auto* samples) HWY_ATTR {
     fill_tile_with<decltype(words)>(tables.plan, fft.layout, samples, task.n_samples, first_frame, is_next,
                                     workspace);
   };
-  if (pairs)
+  if (fft.layout.pairs)
     fill(PairWords(), task.int16_samples);
   else if (task.int16_samples != nullptr)
     fill(ConvertedWords(), task.int16_samples);

@@ -170,16 +170,15 @@ TuningPlan tuning_plan(const FeaturePlan& plan) {
 struct MakeDescriptorPlan {
   const FeaturePlan& plan;
 
-  std::variant<ChromaPlan, MelPlan, MfccPlan> operator()(const ChromaStft& spec) const {
-    return ChromaPlan{spec};
-  }
-  std::variant<ChromaPlan, MelPlan, MfccPlan> operator()(const MelSpectrogram& spec) const {
+  decltype(DescriptorPlan::plan) operator()(const ChromaStft& spec) const { return ChromaPlan{spec}; }
+  decltype(DescriptorPlan::plan) operator()(const MelSpectrogram& spec) const {
     return MelPlan{spec, mel_bank(plan, spec.n_mels, spec.fmin, spec.fmax, spec.htk)};
   }
-  std::variant<ChromaPlan, MelPlan, MfccPlan> operator()(const Mfcc& spec) const {
+  decltype(DescriptorPlan::plan) operator()(const Mfcc& spec) const {
     return MfccPlan{spec, mel_bank(plan, spec.n_mels, spec.fmin, spec.fmax, spec.htk),
                     dct_matrix(spec.n_mfcc, spec.n_mels), 10 * std::log10(std::max(spec.amin, spec.ref))};
   }
+  decltype(DescriptorPlan::plan) operator()(const Rms&) const { return RmsPlan{}; }
 };
 
 }  // namespace

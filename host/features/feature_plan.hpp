@@ -60,6 +60,9 @@ struct MfccPlan {
   double ref_db = 0;  // 10 log10(max(amin, ref))
 };
 
+// librosa.feature.rms: sqrt(mean of x^2 over the n_fft samples x of a frame)
+struct RmsPlan {};
+
 // The values of descriptor i stand in a row at first_feature + functional * n_values + value. Functionals are
 // taken over the clip's frames; std is that of the population, as numpy's.
 struct DescriptorPlan {
@@ -67,7 +70,7 @@ struct DescriptorPlan {
   Index n_values = 0;  // in a frame
   Index first_feature = 0;
   std::vector<Functional> functionals;
-  std::variant<ChromaPlan, MelPlan, MfccPlan> plan;
+  std::variant<ChromaPlan, MelPlan, MfccPlan, RmsPlan> plan;
 };
 
 // librosa.estimate_tuning(S = |STFT|, bins_per_octave = n_chroma). Peaks: in each frame the bins k in

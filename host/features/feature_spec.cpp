@@ -90,6 +90,7 @@ DescriptorSpec descriptor_from_json(const Json& json) {
   try_kind(ChromaStft{});
   try_kind(MelSpectrogram{});
   try_kind(Mfcc{});
+  try_kind(Rms{});
   if (!known) fail_usage("kind: '{}' is not one of: {}", kind, fmt::join(kinds, ", "));
   return spec;
 }
@@ -127,6 +128,8 @@ void check_descriptor(const Mfcc& mfcc) {
   check_mel_range(mfcc.fmin, mfcc.fmax);
   if (mfcc.n_mfcc > mfcc.n_mels) fail_usage("n_mfcc: {} is over n_mels, {}", mfcc.n_mfcc, mfcc.n_mels);
 }
+
+void check_descriptor(const Rms&) {}
 
 void check_functionals(const std::vector<Functional>& functionals) {
   if (functionals.empty())
@@ -217,6 +220,7 @@ Index n_values(const DescriptorSpec& descriptor) {
     Index operator()(const ChromaStft& chroma) const { return chroma.n_chroma; }
     Index operator()(const MelSpectrogram& mel) const { return mel.n_mels; }
     Index operator()(const Mfcc& mfcc) const { return mfcc.n_mfcc; }
+    Index operator()(const Rms&) const { return 1; }
   };
   return std::visit(Count{}, descriptor.descriptor);
 }

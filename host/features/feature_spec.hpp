@@ -104,10 +104,18 @@ struct Mfcc {
   bool operator==(const Mfcc&) const = default;
 };
 
+// librosa.feature.rms(y=y, frame_length=n_fft): of the samples of a frame as they are, without the window
+struct Rms {
+  static constexpr auto name = "rms";
+
+  static constexpr auto fields() { return std::tuple{}; }
+  bool operator==(const Rms&) const = default;
+};
+
 // One descriptor and the functionals over its frames; with k functionals it gives k * n_values features,
 // functional by functional.
 struct DescriptorSpec {
-  std::variant<ChromaStft, MelSpectrogram, Mfcc> descriptor;
+  std::variant<ChromaStft, MelSpectrogram, Mfcc, Rms> descriptor;
   std::vector<Functional> functionals = {Functional::mean};
   bool operator==(const DescriptorSpec&) const = default;
 };
@@ -138,7 +146,7 @@ FeatureSpec feature_spec_from_json(const Json& json);
 // n_mfcc over n_mels, fmin not below fmax, nothing to compute.
 void check_feature_spec(const FeatureSpec& spec);
 
-// Values in a frame: n_chroma, n_mels or n_mfcc.
+// Values in a frame: n_chroma, n_mels, n_mfcc or 1.
 Index n_values(const DescriptorSpec& descriptor);
 Index n_features(const FeatureSpec& spec);
 // [n_descriptors]: "mfcc"; the second of a kind is "mfcc.2".

@@ -68,6 +68,7 @@ inline std::vector<DescriptorSpec> many_descriptors() {
           {MelSpectrogram{.n_mels = 25, .power = 1}, {Functional::std}},
           {Mfcc{.n_mfcc = 7, .n_mels = 26, .htk = true}, {Functional::std, Functional::mean}},
           {MelSpectrogram{.n_mels = 30, .fmin = 50}, {Functional::mean}},
+          {Rms{}, {Functional::std, Functional::mean}},
           {ChromaStft{.n_chroma = 5, .tuning = 0.0}, {Functional::mean}}};
 }
 

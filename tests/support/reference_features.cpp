@@ -223,6 +223,18 @@ Matrix<double> mfcc(const Mfcc& spec, const Matrix<double>& mel) {
   return product(dct, db);
 }
 
+// librosa.feature.rms(y=samples, frame_length=n_fft, hop_length, center, pad_mode), [1, n_frames]
+Matrix<double> rms(const StftSpec& stft, std::span<const double> samples) {
+  const std::vector<double> padded = pad(samples, stft.center ? stft.n_fft / 2 : 0, stft.pad_mode);
+  Matrix<double> out(1, 1 + (static_cast<Index>(padded.size()) - stft.n_fft) / stft.hop_length);
+  for (Index frame = 0; frame < out.cols; ++frame) {
+    double sum = 0;
+    for (Index i = 0; i < stft.n_fft; ++i) sum += std::pow(padded[at(frame * stft.hop_length + i)], 2);
+    out(0, frame) = std::sqrt(sum / stft.n_fft);
+  }
+  return out;
+}
+
 double pooled(Functional functional, std::span<const double> values) {
   const auto n = static_cast<double>(values.size());
   double mean = 0, variance = 0;
@@ -298,6 +310,8 @@ ReferenceFeatures reference_features(const FeatureSpec& spec, int sample_rate,
     } else if (const auto* mel = std::get_if<MelSpectrogram>(&descriptor.descriptor)) {
       const auto bank = reference_mel_bank(sample_rate, n_fft, mel->n_mels, mel->fmin, mel->fmax, mel->htk);
       out.tracks.push_back(mel_spectrogram(bank, S, mel->power));
+    } else if (std::holds_alternative<Rms>(descriptor.descriptor)) {
+      out.tracks.push_back(rms(spec.stft, samples));
     } else {
       const auto& m = std::get<Mfcc>(descriptor.descriptor);
       const auto bank = reference_mel_bank(sample_rate, n_fft, m.n_mels, m.fmin, m.fmax, m.htk);

@@ -15,7 +15,7 @@ import warnings
 import librosa
 import numpy as np
 
-CHROMA, MEL, MFCC = "chroma_stft", "melspectrogram", "mfcc"
+CHROMA, MEL, MFCC, RMS = "chroma_stft", "melspectrogram", "mfcc", "rms"
 SPECS = {
     "notebook": {
         "descriptors": [{"kind": CHROMA}, {"kind": MEL, "fmax": 8000}, {"kind": MFCC, "n_mfcc": 40}]},
@@ -25,7 +25,8 @@ SPECS = {
         "descriptors": [
             {"kind": CHROMA, "n_chroma": 24, "functionals": ["mean", "std"]},
             {"kind": MEL, "n_mels": 40, "htk": True, "functionals": ["std", "mean"]},
-            {"kind": MFCC, "n_mfcc": 13, "n_mels": 40, "htk": True, "functionals": ["mean", "std"]}]},
+            {"kind": MFCC, "n_mfcc": 13, "n_mels": 40, "htk": True, "functionals": ["mean", "std"]},
+            {"kind": RMS, "functionals": ["mean", "std"]}]},
     # no power of two, a short window, magnitudes
     "hamming_1000": {
         "stft": {
@@ -33,18 +34,20 @@ SPECS = {
         "descriptors": [
             {"kind": CHROMA},
             {"kind": MEL, "n_mels": 64, "fmin": 50, "fmax": 3900, "power": 1},
-            {"kind": MFCC, "n_mels": 64, "fmin": 50, "fmax": 3900, "top_db": 40}]},
+            {"kind": MFCC, "n_mels": 64, "fmin": 50, "fmax": 3900, "top_db": 40},
+            {"kind": RMS}]},
     # not centred, a tuning that is given, bands above the Nyquist frequency
     "uncentred_4096": {
         "stft": {"n_fft": 4096, "hop_length": 1024, "center": False},
         "descriptors": [
             {"kind": CHROMA, "tuning": -0.23},
             {"kind": MEL, "n_mels": 80, "fmax": 30000},
-            {"kind": MFCC, "n_mfcc": 80, "n_mels": 80, "fmin": 20}]},
+            {"kind": MFCC, "n_mfcc": 80, "n_mels": 80, "fmin": 20},
+            {"kind": RMS, "functionals": ["std"]}]},
     # odd, Blackman, seven chroma
     "blackman_1023": {
         "stft": {"n_fft": 1023, "hop_length": 256, "win_length": 1000, "window": "blackman"},
-        "descriptors": [{"kind": CHROMA, "n_chroma": 7}, {"kind": MEL, "n_mels": 32}]},
+        "descriptors": [{"kind": CHROMA, "n_chroma": 7}, {"kind": MEL, "n_mels": 32}, {"kind": RMS}]},
     # few bins
     "ones_64": {
         "stft": {"n_fft": 64, "hop_length": 16, "window": "ones"},
@@ -121,6 +124,9 @@ def track(descriptor, samples, sample_rate, stft, magnitude):
         return librosa.feature.chroma_stft(S=magnitude, sr=sample_rate, n_fft=stft["n_fft"], **given)
     if descriptor["kind"] == MEL:
         return librosa.feature.melspectrogram(y=samples, sr=sample_rate, **stft, **given)
+    if descriptor["kind"] == RMS:
+        of_frames = {name: stft[name] for name in ("hop_length", "center", "pad_mode") if name in stft}
+        return librosa.feature.rms(y=samples, frame_length=stft["n_fft"], dtype=np.float64, **of_frames)
     n_mfcc = given.pop("n_mfcc", 20)
     db = {name: given.pop(name) for name in ("amin", "ref", "top_db") if name in given}
     power = librosa.feature.melspectrogram(y=samples, sr=sample_rate, **stft, **given)
