@@ -27,7 +27,7 @@ Json golden_banks(const char* kind) {
 }
 
 FeaturePlan plan_of(int sample_rate, int n_fft,
-                    std::variant<ChromaStft, MelSpectrogram, Mfcc> descriptor = ChromaStft{}) {
+                    decltype(DescriptorSpec::descriptor) descriptor = ChromaStft{}) {
   FeatureSpec spec;
   spec.stft.n_fft = n_fft;
   spec.descriptors = {{descriptor}};

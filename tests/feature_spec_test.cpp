@@ -100,10 +100,10 @@ TEST_SUITE("feature_spec") {
     const FeatureSpec spec = unusual_spec();
     const auto names = feature_names(spec);
     CHECK(static_cast<Index>(names.size()) == n_features(spec));
-    CHECK(n_features(spec) == 2 * 24 + 64 + 13 + 14);
+    CHECK(n_features(spec) == 2 * 24 + 64 + 13 + 14 + 1);
     CHECK(names[0] == "chroma_stft_0_std");
     CHECK(names[24] == "chroma_stft_0_mean");
-    CHECK(names.back() == "mfcc.2_13_mean");
+    CHECK(names.back() == "rms_0_std");
     CHECK(std::set(names.begin(), names.end()).size() == names.size());
   }
 
@@ -140,9 +140,9 @@ TEST_SUITE("feature_spec") {
     CHECK(refusal(R"({"descriptors": {}})") == "descriptors: {} is not a list");
     CHECK(refusal(R"({"descriptors": [7]})") == "descriptors[0]: 7 is not an object");
     CHECK(refusal(R"({"descriptors": [{}]})") ==
-          "descriptors[0]: kind: '' is not one of: chroma_stft, melspectrogram, mfcc");
+          "descriptors[0]: kind: '' is not one of: chroma_stft, melspectrogram, mfcc, rms");
     CHECK(refusal(R"({"descriptors": [{"kind": "zcr"}]})") ==
-          "descriptors[0]: kind: 'zcr' is not one of: chroma_stft, melspectrogram, mfcc");
+          "descriptors[0]: kind: 'zcr' is not one of: chroma_stft, melspectrogram, mfcc, rms");
     CHECK(refusal(R"({"descriptors": [{"kind": "mfcc"}, {"kind": "mfcc"}]})") ==
           "descriptors[1]: mfcc: the same as descriptors[0]");
     CHECK(refusal(R"({"descriptors": [{"kind": "melspectrogram", "power": 1.5}]})") ==

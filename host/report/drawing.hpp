@@ -102,7 +102,10 @@ struct Drawing {
   double height = 0;
   std::vector<Shape> shapes = {};
 
-  void add(Shape shape) { shapes.push_back(std::move(shape)); }
+  template <class AnyShape>
+  void add(AnyShape shape) {
+    shapes.emplace_back(std::move(shape));
+  }
   void line(Point from, Point to, const Colour& colour, double width_pt, std::vector<double> dashes = {});
   void text(std::string_view words, Point at, const Font& font, const Colour& colour = palette::black,
             Anchor anchor = Anchor::start);

@@ -36,7 +36,8 @@ std::string stroke_attributes(const Stroke& stroke) {
   if (stroke.colour.opacity < 1) text += fmt::format(" stroke-opacity=\"{}\"", number(stroke.colour.opacity));
   if (!stroke.dashes.empty()) {
     std::string dashes;
-    for (const double dash : stroke.dashes) dashes += (dashes.empty() ? "" : " ") + number(dash);
+    for (const double dash : stroke.dashes)
+      dashes += fmt::format("{}{}", dashes.empty() ? "" : " ", number(dash));
     text += fmt::format(" stroke-dasharray=\"{}\"", dashes);
   }
   return text;

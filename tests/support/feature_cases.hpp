@@ -14,9 +14,9 @@
 
 namespace melgrad::testing {
 
-// The worst deviation of a row over its families, each a descriptor's functional. Where the truth's tracks
-// are known, a family whose values vanish (the standard deviation of a constant) is measured by a thousandth
-// of its descriptor's largest value.
+// The worst deviation of a row over its families, each a descriptor's functional. A family without a spread
+// (of one value, or the standard deviation of a constant) is measured by a hundredth of its descriptor's
+// largest value, in the row or in the truth's tracks where they are known.
 inline double row_deviation(const FeaturePlan& plan, std::span<const float> ours,
                             std::span<const double> truth, const std::vector<Matrix<double>>& tracks = {}) {
   double worst = 0;
@@ -24,6 +24,9 @@ inline double row_deviation(const FeaturePlan& plan, std::span<const float> ours
     const DescriptorPlan& descriptor = plan.descriptors[i];
     const auto n_values = static_cast<std::size_t>(descriptor.n_values);
     double least_spread = 1e-12;
+    for (const double value : truth.subspan(static_cast<std::size_t>(descriptor.first_feature),
+                                            n_values * descriptor.functionals.size()))
+      least_spread = std::max(least_spread, 1e-2 * std::abs(value));
     if (!tracks.empty())
       for (const double value : tracks[i].values)
         least_spread = std::max(least_spread, 1e-2 * std::abs(value));

@@ -43,7 +43,7 @@ SPECS = {
             {"kind": CHROMA, "tuning": -0.23},
             {"kind": MEL, "n_mels": 80, "fmax": 30000},
             {"kind": MFCC, "n_mfcc": 80, "n_mels": 80, "fmin": 20},
-            {"kind": RMS, "functionals": ["std"]}]},
+            {"kind": RMS, "functionals": ["std", "mean"]}]},
     # odd, Blackman, seven chroma
     "blackman_1023": {
         "stft": {"n_fft": 1023, "hop_length": 256, "win_length": 1000, "window": "blackman"},
