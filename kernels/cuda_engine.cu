@@ -21,6 +21,8 @@ class CudaEngine final : public Engine {
                        properties_.major, properties_.minor, properties_.multiProcessorCount);
   }
   std::unique_ptr<FeatureExtractor> feature_extractor(const FeaturePlan& plan) override {
+    if (plan.speech)
+      fail_usage("{} does not compute the feature set '{}'; --device cpu does", name_, plan.spec.name);
     return make_cuda_feature_extractor(plan, {.device = device_});
   }
   std::unique_ptr<MlpStack> mlp_stack(const TrainingSet& training_set,

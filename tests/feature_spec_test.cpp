@@ -1,8 +1,10 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "host/core/error.hpp"
 #include "host/features/feature_spec.hpp"
@@ -56,6 +58,75 @@ TEST_SUITE("feature_spec") {
     CHECK(std::get<Mfcc>(spec.descriptors[2].descriptor).fmax == 0);
   }
 
+  TEST_CASE("speech is groups of values of clips at 16 kHz, each value with a name") {
+    const FeatureSpec spec = feature_spec("speech");
+    CHECK(spec.sample_rate == 16000);
+    CHECK(spec.stft == StftSpec{512, 160, 400, Window::hann, false, PadMode::constant});
+    const auto names = feature_names(spec);
+    CHECK(static_cast<Index>(names.size()) == n_features(spec));
+    CHECK(std::set(names.begin(), names.end()).size() == names.size());
+    CHECK(names[0] == "speech_mfcc_0_mean");
+    CHECK(names[79] == "speech_mfcc_39_std");
+    for (const char* name :
+         {"speech_log_mel_63_std", "speech_contrast_800hz_mean", "speech_shape_centroid_std",
+          "speech_shape_delta_flux_mean", "speech_prosody_f0_median"})
+      CHECK(std::ranges::count(names, name) == 1);
+    for (const SpeechGroup group : all_speech_groups()) {
+      CAPTURE(to_name(group));
+      CHECK(static_cast<Index>(value_names(group).size()) == n_values(group));
+    }
+  }
+
+  TEST_CASE("of speech any groups can be had, in their order") {
+    FeatureSpec spec = feature_spec("speech");
+    auto& groups = std::get<Speech>(spec.descriptors[0].descriptor).groups;
+    groups = {SpeechGroup::mfcc, SpeechGroup::prosody};
+    check_feature_spec(spec);
+    CHECK(n_features(spec) == 80 + 57);
+    CHECK(feature_names(spec)[80] == "speech_prosody_f0_mean");
+    CHECK(to_json(spec).dump() ==
+          R"({"name":"speech","sample_rate":16000,"stft":{"n_fft":512,"hop_length":160,"win_length":400,)"
+          R"("window":"hann","center":false,"pad_mode":"constant"},)"
+          R"("descriptors":[{"kind":"speech","groups":["mfcc","prosody"]}]})");
+    CHECK(difference(spec, feature_spec("speech"))
+              .starts_with(R"(speech groups ["mfcc","prosody"] and ["mfcc",)"));
+
+    const auto refused = [&](std::vector<SpeechGroup> given) {
+      groups = std::move(given);
+      return refusal(to_json(spec).dump());
+    };
+    CHECK(refused({}).starts_with("descriptors[0]: speech: groups: the list is empty; known are: mfcc,"));
+    CHECK(refused({SpeechGroup::prosody, SpeechGroup::mfcc})
+              .starts_with("descriptors[0]: speech: groups: 'mfcc' is not after 'prosody' in: mfcc,"));
+    CHECK(refused({SpeechGroup::mfcc, SpeechGroup::mfcc})
+              .starts_with("descriptors[0]: speech: groups: 'mfcc' is not after 'mfcc' in: mfcc,"));
+  }
+
+  TEST_CASE("speech has no functionals, no companions and no other frames") {
+    const auto refused = [](auto change) {
+      FeatureSpec spec = feature_spec("speech");
+      change(spec);
+      try {
+        check_feature_spec(spec);
+      } catch (const UsageError& error) {
+        return std::string(error.what());
+      }
+      return std::string("accepted");
+    };
+    CHECK(refused([](FeatureSpec&) {}) == "accepted");
+    CHECK(refused([](FeatureSpec& spec) { spec.descriptors.push_back({Mfcc{}}); }) ==
+          "descriptors: speech stands alone, there are 2");
+    CHECK(refused([](FeatureSpec& spec) { spec.descriptors[0].functionals = {Functional::mean}; }) ==
+          "descriptors[0]: speech: functionals: speech has none");
+    CHECK(refused([](FeatureSpec& spec) { spec.sample_rate = 8000; }) ==
+          "sample_rate: 8000 Hz; speech is of 16000 Hz");
+    CHECK(refused([](FeatureSpec& spec) {
+            spec.stft.hop_length = 128;
+          }).starts_with(R"(stft: {"n_fft":512,"hop_length":128,)"));
+    CHECK(refusal(R"({"descriptors": [{"kind": "speech", "functionals": ["mean"]}]})") ==
+          "descriptors[0]: functionals: speech has none");
+  }
+
   TEST_CASE("a spec's JSON is written in one canonical form") {
     CHECK(
         to_json(feature_spec("notebook")).dump() ==
@@ -69,7 +140,7 @@ TEST_SUITE("feature_spec") {
   }
 
   TEST_CASE("a spec goes through JSON text and back unchanged") {
-    for (const FeatureSpec& spec : {feature_spec("notebook"), unusual_spec()}) {
+    for (const FeatureSpec& spec : {feature_spec("notebook"), feature_spec("speech"), unusual_spec()}) {
       const std::string text = to_json(spec).dump();
       const FeatureSpec read = feature_spec_from_json(Json::parse(text));
       CHECK(read == spec);
@@ -140,9 +211,9 @@ TEST_SUITE("feature_spec") {
     CHECK(refusal(R"({"descriptors": {}})") == "descriptors: {} is not a list");
     CHECK(refusal(R"({"descriptors": [7]})") == "descriptors[0]: 7 is not an object");
     CHECK(refusal(R"({"descriptors": [{}]})") ==
-          "descriptors[0]: kind: '' is not one of: chroma_stft, melspectrogram, mfcc, rms");
+          "descriptors[0]: kind: '' is not one of: chroma_stft, melspectrogram, mfcc, rms, speech");
     CHECK(refusal(R"({"descriptors": [{"kind": "zcr"}]})") ==
-          "descriptors[0]: kind: 'zcr' is not one of: chroma_stft, melspectrogram, mfcc, rms");
+          "descriptors[0]: kind: 'zcr' is not one of: chroma_stft, melspectrogram, mfcc, rms, speech");
     CHECK(refusal(R"({"descriptors": [{"kind": "mfcc"}, {"kind": "mfcc"}]})") ==
           "descriptors[1]: mfcc: the same as descriptors[0]");
     CHECK(refusal(R"({"descriptors": [{"kind": "melspectrogram", "power": 1.5}]})") ==
@@ -176,9 +247,10 @@ TEST_SUITE("feature_spec") {
     const std::string absent = folder / "absent.json";
     CHECK_THROWS_WITH_AS(feature_spec(absent),
                          (absent + ": cannot be read: No such file or directory").c_str(), UsageError);
-    CHECK_THROWS_WITH_AS(feature_spec("notbook"),
-                         "'notbook' is not a feature set; known are: notebook, or a file that ends in .json",
-                         UsageError);
+    CHECK_THROWS_WITH_AS(
+        feature_spec("notbook"),
+        "'notbook' is not a feature set; known are: notebook, speech, or a file that ends in .json",
+        UsageError);
   }
 
   TEST_CASE("a folder named like a .json file is refused, not read as an empty one") {

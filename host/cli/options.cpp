@@ -109,13 +109,28 @@ void change_descriptors(FeatureSpec& spec, const FieldOptions<Descriptor>& optio
                spec.name, Descriptor::name);
 }
 
+// Groups of the speech set that were given in any order.
+void change_speech_groups(FeatureSpec& spec, const FieldOptions<Speech>& options,
+                          std::vector<std::string>& changes) {
+  if (options.given().empty()) return;
+  auto* speech = std::get_if<Speech>(&spec.descriptors[0].descriptor);
+  if (speech == nullptr) fail_usage("--speech-groups: the feature set '{}' has no speech", spec.name);
+  Speech given = with_context("--speech-groups", [&] { return options.read(); });
+  std::ranges::sort(given.groups);
+  if (given == *speech) return;
+  *speech = given;
+  std::vector<std::string_view> names;
+  for (const SpeechGroup group : given.groups) names.push_back(to_name(group));
+  changes.push_back(fmt::format("groups {}", fmt::join(names, "+")));
+}
+
 }  // namespace
 
 void FeatureOptions::add(CLI::App& app) {
   const std::string group = "Features";
   app.add_option("--features", features_,
                  "a named set, or a file in the format that `melgrad info --json` shows")
-      ->type_name("notebook|FILE.json")
+      ->type_name("notebook|speech|FILE.json")
       ->default_str("notebook")
       ->group(group);
   app.add_option("--sample-rate", sample_rate_, "Hz to resample to first; 0: each file's own rate")
@@ -134,6 +149,7 @@ void FeatureOptions::add(CLI::App& app) {
   add_descriptor(chroma_stft_, ChromaStft{});
   add_descriptor(melspectrogram_, MelSpectrogram{});
   add_descriptor(mfcc_, Mfcc{});
+  add_descriptor(speech_, Speech{});
 }
 
 FeatureSpec FeatureOptions::read() const {
@@ -144,7 +160,9 @@ FeatureSpec FeatureOptions::read() const {
   change_descriptors(spec, chroma_stft_, changes);
   change_descriptors(spec, melspectrogram_, changes);
   change_descriptors(spec, mfcc_, changes);
+  change_speech_groups(spec, speech_, changes);
   for (const auto& each : changes) spec.name += ", " + each;
+  check_feature_spec(spec);
   return spec;
 }
 

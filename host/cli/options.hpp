@@ -147,7 +147,7 @@ class FieldOptions {
 };
 
 // --features, --sample-rate and an option for each field of the STFT and of each kind of descriptor
-// ("--mfcc-n-mels").
+// ("--mfcc-n-mels", "--speech-groups").
 class FeatureOptions {
  public:
   void add(CLI::App& app);
@@ -161,6 +161,7 @@ class FeatureOptions {
   FieldOptions<ChromaStft> chroma_stft_;
   FieldOptions<MelSpectrogram> melspectrogram_;
   FieldOptions<Mfcc> mfcc_;
+  FieldOptions<Speech> speech_;
 };
 
 // The notebook's network: one hidden layer of 300 logistic units.

@@ -4,6 +4,7 @@
 #include "host/cpu/cpu_features.hpp"
 #include "host/cpu/cpu_mlp.hpp"
 #include "host/cpu/simd.hpp"
+#include "host/cpu/speech_features.hpp"
 
 namespace melgrad {
 namespace {
@@ -17,7 +18,8 @@ class CpuEngine final : public Engine {
     return fmt::format("{}, {} thread{}", simd_name(), n_threads_, n_threads_ == 1 ? "" : "s");
   }
   std::unique_ptr<FeatureExtractor> feature_extractor(const FeaturePlan& plan) override {
-    return make_cpu_feature_extractor(plan, n_threads_);
+    return plan.speech ? make_speech_feature_extractor(plan, n_threads_)
+                       : make_cpu_feature_extractor(plan, n_threads_);
   }
   std::unique_ptr<MlpStack> mlp_stack(const TrainingSet& training_set,
                                       std::span<const MlpJob> jobs) override {

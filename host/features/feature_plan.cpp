@@ -167,6 +167,39 @@ TuningPlan tuning_plan(const FeaturePlan& plan) {
   return tuning;
 }
 
+// numpy.hanning(n)
+std::vector<double> symmetric_hann(int n) {
+  std::vector<double> window(at(n));
+  for (int i = 0; i < n; ++i) window[at(i)] = 0.5 - 0.5 * std::cos(2 * pi * i / (n - 1));
+  return window;
+}
+
+SpeechPlan speech_plan(const FeaturePlan& plan, const Speech& spec) {
+  SpeechPlan speech;
+  speech.groups = spec.groups;
+  Index n_features = 0;
+  for (const SpeechGroup group : spec.groups) {
+    speech.first_feature.push_back(n_features);
+    n_features += n_values(group);
+  }
+  const StftSpec& stft = plan.spec.stft;
+  const std::vector<double> window = periodic_window(stft.window, stft.win_length);
+  speech.window.assign(window.begin(), window.end());
+  speech.window.resize(at(stft.n_fft));
+  speech.mel = mel_bank(plan, 64, 50, 8000, false);
+  speech.dct = dct_matrix(40, 64);
+  const std::vector<double> pitch_window = symmetric_hann(640);
+  speech.pitch_window.assign(pitch_window.begin(), pitch_window.end());
+  double at_zero = 0;
+  for (std::size_t lag = 0; lag < at(SpeechPlan::n_lags); ++lag) {
+    double sum = 0;
+    for (std::size_t i = lag; i < pitch_window.size(); ++i) sum += pitch_window[i] * pitch_window[i - lag];
+    if (lag == 0) at_zero = sum;
+    speech.lag_gain.push_back(static_cast<float>(at_zero / std::max(sum, 1e-3 * at_zero)));
+  }
+  return speech;
+}
+
 struct MakeDescriptorPlan {
   const FeaturePlan& plan;
 
@@ -179,11 +212,17 @@ struct MakeDescriptorPlan {
                     dct_matrix(spec.n_mfcc, spec.n_mels), 10 * std::log10(std::max(spec.amin, spec.ref))};
   }
   decltype(DescriptorPlan::plan) operator()(const Rms&) const { return RmsPlan{}; }
+  // A plan of its own: check_feature_spec leaves it no companions.
+  decltype(DescriptorPlan::plan) operator()(const Speech&) const { return {}; }
 };
 
 }  // namespace
 
 Index FeaturePlan::n_frames(Index n_samples) const {
+  if (speech) {
+    const Index after_first = n_samples - spec.stft.win_length;
+    return n_samples == 0 ? 0 : 1 + std::max<Index>(0, after_first) / spec.stft.hop_length;
+  }
   const Index n_fft = spec.stft.n_fft;
   const Index padded = n_samples + (spec.stft.center ? 2 * (n_fft / 2) : 0);
   return padded < n_fft ? 0 : 1 + (padded - n_fft) / spec.stft.hop_length;
@@ -200,6 +239,13 @@ FeaturePlan make_feature_plan(const FeatureSpec& spec, int sample_rate) {
   plan.n_bins = 1 + spec.stft.n_fft / 2;
   plan.window = padded_window(spec.stft);
   plan.tuning = tuning_plan(plan);
+  if (const auto* speech = std::get_if<Speech>(&spec.descriptors[0].descriptor)) {
+    if (sample_rate != spec.sample_rate)
+      fail_usage("sample rate: {} Hz; speech is of {} Hz", sample_rate, spec.sample_rate);
+    plan.speech = speech_plan(plan, *speech);
+    plan.n_features = n_features(spec);
+    return plan;
+  }
   const std::vector<std::string> names = descriptor_names(spec);
   for (std::size_t i = 0; i < names.size(); ++i) {
     const DescriptorSpec& descriptor = spec.descriptors[i];

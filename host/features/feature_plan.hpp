@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -105,6 +106,22 @@ inline constexpr auto tuning_edges = [] {
   return edges;
 }();
 
+// Tables of the speech set. Frame t of a clip is its samples from t * hop_length on.
+struct SpeechPlan {
+  std::vector<SpeechGroup> groups;
+  std::vector<Index> first_feature;  // [n_groups]
+  std::vector<float> window;         // [n_fft], periodic Hann of win_length, then zeros
+  MelBank mel;                       // 64 bands of 50 to 8000 Hz, on a power spectrum
+  Matrix<float> dct;                 // [40, 64], DCT-II, ortho
+
+  // Periodicity (Boersma, "Accurate short-term analysis of the fundamental frequency", 1993): a frame of
+  // 40 ms around the middle of frame t has the autocorrelation, divided by that at lag 0,
+  //   r[lag] = autocorrelation of the windowed frame less its mean * lag_gain[lag]
+  std::vector<float> pitch_window;    // [640], symmetric Hann (numpy.hanning)
+  std::vector<float> lag_gain;        // [n_lags], w[0] / max(w[lag], w[0] / 1000) of the window's own
+  static constexpr int n_lags = 248;  // 64.5 Hz and more
+};
+
 struct FeaturePlan {
   FeatureSpec spec;
   int sample_rate = 0;  // Hz, of every waveform
@@ -113,10 +130,12 @@ struct FeaturePlan {
   std::vector<float> window;  // [n_fft], win_length values in the middle of zeros
   TuningPlan tuning;
   std::vector<DescriptorPlan> descriptors;
+  std::optional<SpeechPlan> speech;  // the speech set; there are no descriptors then
 
   double hz_of_bin(int bin) const { return static_cast<double>(bin) * sample_rate / spec.stft.n_fft; }
   // Of a waveform of so many samples, at least 1 of them: librosa's count, 1 + n_samples / hop_length if
-  // centred (and n_fft even). 0 if not centred and shorter than n_fft: such a clip has no features.
+  // centred (and n_fft even). 0 if not centred and shorter than n_fft: such a clip has no features. Of
+  // speech, frames of win_length, at least 1.
   Index n_frames(Index n_samples) const;
   // Sample under the first value of the window; below 0 in the padding at the begin of a centred clip.
   Index first_sample(Index frame) const {

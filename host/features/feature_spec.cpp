@@ -25,6 +25,18 @@ FeatureSpec notebook_spec() {
   return spec;
 }
 
+// 16 kHz, silence cut off, 25 ms every 10 ms.
+FeatureSpec speech_spec() {
+  return {.name = "speech",
+          .sample_rate = speech_sample_rate,
+          .stft = speech_stft(),
+          .descriptors = {{Speech{}, {}}}};
+}
+
+bool is_speech(const DescriptorSpec& descriptor) {
+  return std::holds_alternative<Speech>(descriptor.descriptor);
+}
+
 std::string kind_of(const DescriptorSpec& descriptor) {
   return std::visit([](const auto& each) { return std::string(each.name); }, descriptor.descriptor);
 }
@@ -49,7 +61,7 @@ Json to_json(const DescriptorSpec& descriptor) {
   const Json fields =
       std::visit([](const auto& each) { return fields_to_json(each); }, descriptor.descriptor);
   json.update(fields);
-  json["functionals"] = detail::value_to_json(descriptor.functionals);
+  if (!is_speech(descriptor)) json["functionals"] = detail::value_to_json(descriptor.functionals);
   return json;
 }
 
@@ -74,6 +86,10 @@ DescriptorSpec descriptor_from_json(const Json& json) {
   std::string kind;
   read(json, "kind", kind);
   DescriptorSpec spec;
+  if (kind == Speech::name) {
+    spec.functionals.clear();
+    if (json.contains("functionals")) fail_usage("functionals: {} has none", kind);
+  }
   read(json, "functionals", spec.functionals);
   Json fields = json;
   fields.erase("kind");
@@ -91,6 +107,7 @@ DescriptorSpec descriptor_from_json(const Json& json) {
   try_kind(MelSpectrogram{});
   try_kind(Mfcc{});
   try_kind(Rms{});
+  try_kind(Speech{});
   if (!known) fail_usage("kind: '{}' is not one of: {}", kind, fmt::join(kinds, ", "));
   return spec;
 }
@@ -131,7 +148,32 @@ void check_descriptor(const Mfcc& mfcc) {
 
 void check_descriptor(const Rms&) {}
 
-void check_functionals(const std::vector<Functional>& functionals) {
+void check_descriptor(const Speech& speech) {
+  if (speech.groups.empty())
+    fail_usage("groups: the list is empty; known are: {}", enum_choices<SpeechGroup>());
+  for (std::size_t i = 1; i < speech.groups.size(); ++i)
+    if (speech.groups[i] <= speech.groups[i - 1])
+      fail_usage("groups: '{}' is not after '{}' in: {}", to_name(speech.groups[i]),
+                 to_name(speech.groups[i - 1]), enum_choices<SpeechGroup>());
+}
+
+// What the definition of the speech set leaves no choice of.
+void check_speech_frames(const FeatureSpec& spec) {
+  if (spec.descriptors.size() > 1)
+    fail_usage("descriptors: speech stands alone, there are {}", spec.descriptors.size());
+  if (spec.sample_rate != speech_sample_rate)
+    fail_usage("sample_rate: {} Hz; speech is of {} Hz", spec.sample_rate, speech_sample_rate);
+  if (spec.stft != speech_stft())
+    fail_usage("stft: {}; speech is of {}", fields_to_json(spec.stft).dump(),
+               fields_to_json(speech_stft()).dump());
+}
+
+void check_functionals(const DescriptorSpec& descriptor) {
+  const std::vector<Functional>& functionals = descriptor.functionals;
+  if (is_speech(descriptor)) {
+    if (!functionals.empty()) fail_usage("functionals: speech has none");
+    return;
+  }
   if (functionals.empty())
     fail_usage("functionals: the list is empty; known are: {}", enum_choices<Functional>());
   for (std::size_t i = 0; i < functionals.size(); ++i)
@@ -172,11 +214,17 @@ void compare_members(const Json& a, const Json& b, const std::string& prefix, st
 
 }  // namespace
 
+StftSpec speech_stft() {
+  return {.n_fft = 512, .hop_length = 160, .win_length = 400, .center = false};
+}
+
 FeatureSpec feature_spec(const std::string& name_or_file) {
   if (name_or_file == "notebook") return notebook_spec();
+  if (name_or_file == "speech") return speech_spec();
   if (name_or_file.ends_with(".json"))
     return with_context(name_or_file, [&] { return read_file(name_or_file); });
-  fail_usage("'{}' is not a feature set; known are: notebook, or a file that ends in .json", name_or_file);
+  fail_usage("'{}' is not a feature set; known are: notebook, speech, or a file that ends in .json",
+             name_or_file);
 }
 
 Json to_json(const FeatureSpec& spec) {
@@ -207,12 +255,13 @@ void check_feature_spec(const FeatureSpec& spec) {
     const DescriptorSpec& descriptor = spec.descriptors[i];
     with_context(fmt::format("descriptors[{}]: {}", i, kind_of(descriptor)), [&] {
       std::visit([](const auto& each) { check_descriptor(each); }, descriptor.descriptor);
-      check_functionals(descriptor.functionals);
+      check_functionals(descriptor);
       for (std::size_t j = 0; j < i; ++j)
         if (spec.descriptors[j].descriptor == descriptor.descriptor)
           fail_usage("the same as descriptors[{}]", j);
     });
   }
+  if (std::ranges::any_of(spec.descriptors, is_speech)) check_speech_frames(spec);
 }
 
 Index n_values(const DescriptorSpec& descriptor) {
@@ -221,6 +270,11 @@ Index n_values(const DescriptorSpec& descriptor) {
     Index operator()(const MelSpectrogram& mel) const { return mel.n_mels; }
     Index operator()(const Mfcc& mfcc) const { return mfcc.n_mfcc; }
     Index operator()(const Rms&) const { return 1; }
+    Index operator()(const Speech& speech) const {
+      Index n = 0;
+      for (const SpeechGroup group : speech.groups) n += n_values(group);
+      return n;
+    }
   };
   return std::visit(Count{}, descriptor.descriptor);
 }
@@ -228,7 +282,8 @@ Index n_values(const DescriptorSpec& descriptor) {
 Index n_features(const FeatureSpec& spec) {
   Index n = 0;
   for (const auto& descriptor : spec.descriptors)
-    n += n_values(descriptor) * static_cast<Index>(descriptor.functionals.size());
+    n += n_values(descriptor) *
+         (is_speech(descriptor) ? 1 : static_cast<Index>(descriptor.functionals.size()));
   return n;
 }
 
@@ -246,10 +301,15 @@ std::vector<std::string> descriptor_names(const FeatureSpec& spec) {
 std::vector<std::string> feature_names(const FeatureSpec& spec) {
   const std::vector<std::string> descriptors = descriptor_names(spec);
   std::vector<std::string> names;
-  for (std::size_t i = 0; i < descriptors.size(); ++i)
+  for (std::size_t i = 0; i < descriptors.size(); ++i) {
+    if (const auto* speech = std::get_if<Speech>(&spec.descriptors[i].descriptor))
+      for (const SpeechGroup group : speech->groups)
+        for (const std::string& name : value_names(group))
+          names.push_back(fmt::format("{}_{}", Speech::name, name));
     for (const Functional functional : spec.descriptors[i].functionals)
       for (Index value = 0; value < n_values(spec.descriptors[i]); ++value)
         names.push_back(fmt::format("{}_{}_{}", descriptors[i], value, to_name(functional)));
+  }
   return names;
 }
 

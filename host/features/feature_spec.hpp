@@ -12,6 +12,7 @@
 
 #include "host/core/fields.hpp"
 #include "host/core/matrix.hpp"
+#include "host/features/speech_groups.hpp"
 
 namespace melgrad {
 
@@ -112,10 +113,28 @@ struct Rms {
   bool operator==(const Rms&) const = default;
 };
 
+// What a speaker does with voice, mouth and time: values of whole clips, see speech_groups.hpp. The clip
+// is cut where it rises to 40 dB below its loudest frame and where it falls below. Stands alone in a
+// FeatureSpec, at 16 kHz, with the transform of speech_stft().
+struct Speech {
+  static constexpr auto name = "speech";
+  std::vector<SpeechGroup> groups = all_speech_groups();
+
+  static constexpr auto fields() {
+    return std::tuple{field("groups", &Speech::groups, "groups of values, in their order")};
+  }
+  bool operator==(const Speech&) const = default;
+};
+
+inline constexpr int speech_sample_rate = 16000;
+
+// Frames of 25 ms every 10 ms, not centred.
+StftSpec speech_stft();
+
 // One descriptor and the functionals over its frames; with k functionals it gives k * n_values features,
-// functional by functional.
+// functional by functional. Speech has no functionals: its list is empty.
 struct DescriptorSpec {
-  std::variant<ChromaStft, MelSpectrogram, Mfcc, Rms> descriptor;
+  std::variant<ChromaStft, MelSpectrogram, Mfcc, Rms, Speech> descriptor;
   std::vector<Functional> functionals = {Functional::mean};
   bool operator==(const DescriptorSpec&) const = default;
 };
@@ -125,15 +144,15 @@ inline constexpr int least_sample_rate = 1000;
 inline constexpr int greatest_sample_rate = 768000;
 
 struct FeatureSpec {
-  std::string name;     // "notebook", or a name of the user's
+  std::string name;     // "notebook", "speech", or a name of the user's
   int sample_rate = 0;  // Hz to resample to; 0: each file's own
   StftSpec stft;
   std::vector<DescriptorSpec> descriptors;
   bool operator==(const FeatureSpec&) const = default;
 };
 
-// A named set ("notebook") or, if it ends in .json, a file in the format of to_json. Throws UsageError with
-// the file's name, the field and the value that is wrong.
+// A named set ("notebook", "speech") or, if it ends in .json, a file in the format of to_json. Throws
+// UsageError with the file's name, the field and the value that is wrong.
 FeatureSpec feature_spec(const std::string& name_or_file);
 
 // {"name": .., "sample_rate": .., "stft": {..}, "descriptors": [{"kind": "mfcc", .., "functionals":
@@ -143,15 +162,15 @@ Json to_json(const FeatureSpec& spec);
 FeatureSpec feature_spec_from_json(const Json& json);
 
 // Throws UsageError where fields contradict each other or are outside their limits: win_length over n_fft,
-// n_mfcc over n_mels, fmin not below fmax, nothing to compute.
+// n_mfcc over n_mels, fmin not below fmax, nothing to compute, speech with a companion or another transform.
 void check_feature_spec(const FeatureSpec& spec);
 
-// Values in a frame: n_chroma, n_mels, n_mfcc or 1.
+// Values in a frame: n_chroma, n_mels, n_mfcc or 1; of speech, values of a clip.
 Index n_values(const DescriptorSpec& descriptor);
 Index n_features(const FeatureSpec& spec);
 // [n_descriptors]: "mfcc"; the second of a kind is "mfcc.2".
 std::vector<std::string> descriptor_names(const FeatureSpec& spec);
-// [n_features], each once: "mfcc_0_mean"
+// [n_features], each once: "mfcc_0_mean", "speech_mfcc_0_mean"
 std::vector<std::string> feature_names(const FeatureSpec& spec);
 // Where two specs differ, for messages: "hop_length 512 and 256"; empty where they are equal.
 std::string difference(const FeatureSpec& a, const FeatureSpec& b);

@@ -3,6 +3,8 @@
 // of a recording at 16 kHz without the silence around it. A set has any of them, in this order.
 
 #include <array>
+#include <string>
+#include <vector>
 
 #include "host/core/fields.hpp"
 #include "host/core/matrix.hpp"
@@ -42,5 +44,11 @@ inline constexpr Index n_values(SpeechGroup group) {
                                          62, 76, 38, 138, 78, 48, 63, 91};
   return counts.at(static_cast<std::size_t>(group));
 }
+
+// All that can be computed.
+std::vector<SpeechGroup> all_speech_groups();
+
+// [n_values(group)], each once among all groups: "mfcc_3_mean", "prosody_f0_median".
+std::vector<std::string> value_names(SpeechGroup group);
 
 }  // namespace melgrad

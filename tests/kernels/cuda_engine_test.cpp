@@ -48,6 +48,14 @@ TEST_SUITE("kernels_engine") {
     }
   }
 
+  TEST_CASE("features that have no kernels are refused") {
+    Session session;
+    CHECK_THROWS_WITH_AS(
+        make_cuda_engine(0)->feature_extractor(make_feature_plan(feature_spec("speech"), 16000)),
+        "cuda:0 does not compute the feature set 'speech'; --device cpu does", UsageError);
+    session.finish();
+  }
+
   TEST_CASE("the second of two devices is used where it is named") {
     Session session({.driver = {.other_devices = {{.name = "the other"}}}});
     {
