@@ -17,13 +17,20 @@ namespace melgrad {
 namespace HWY_NAMESPACE {
 namespace {
 
-float loudness(const float* mel) {
-  constexpr int n_mels = 64;
+void loudness(MatrixView<const float> mel, float* out) {
   const V amin = broadcast(1e-10f), exponent = broadcast(0.3f * std::numbers::ln2_v<float>);
-  V sum = hn::Zero(df);
-  for (int band = 0; band < n_mels; band += lanes)
-    sum = hn::Add(sum, exp(df, hn::Mul(log2_series(hn::Max(hn::LoadU(df, mel + band), amin)), exponent)));
-  return hn::GetLane(hn::SumOfLanes(df, sum));
+  HWY_ALIGN float tail[lanes] = {};
+  for (Index first = 0; first < mel.cols; first += lanes) {
+    const Index n_valid = std::min<Index>(lanes, mel.cols - first);
+    V sum = hn::Zero(df);
+    for (Index band = 0; band < mel.rows; ++band) {
+      const float* from = &mel(band, first);
+      if (n_valid < lanes) from = std::copy_n(from, n_valid, tail) - n_valid;
+      sum = hn::Add(sum, exp(df, hn::Mul(log2_series(hn::Max(hn::LoadU(df, from), amin)), exponent)));
+    }
+    hn::Store(sum, df, tail);
+    std::copy_n(tail, n_valid, out + first);
+  }
 }
 
 void resample_by_5_8(const float* HWY_RESTRICT x, Index n, const float* HWY_RESTRICT taps,

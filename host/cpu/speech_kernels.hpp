@@ -69,8 +69,8 @@ struct SpeechKernels {
   // Such frames' power spectra in frames.db, their cepstrum (n_quefrencies) in frames.back.
   void (*voice_spectra)(LongFrames& frames, const float* samples, const std::int32_t* first,
                         VoiceSpectra& out);
-  // sum over the 64 bands of max(mel, 1e-10)^0.3: a frame's loudness.
-  float (*loudness)(const float* mel);
+  // out[frame] = sum over bands of max(mel, 1e-10)^0.3 of mel [n_bands, n_frames].
+  void (*loudness)(MatrixView<const float> mel, float* out);
   // The degree roots of root_lanes polynomials z^degree + c[1] z^(degree - 1) + ... + c[degree], c
   // [degree + 1][root_lanes], by the method of Aberth (1973); re, im [degree][root_lanes].
   void (*roots)(int degree, const double* c, double* re, double* im);

@@ -14,8 +14,9 @@ import numpy as np
 import scipy
 from scipy import signal
 
-from speech_voices import CLIPS
+from speech_course import GROUPS, Clip
 from speech_pitch import pitch_path
+from speech_voices import CLIPS
 
 VERSIONS = {"numpy": np.__version__, "scipy": scipy.__version__, "librosa": librosa.__version__}
 
@@ -49,7 +50,8 @@ def statistics_cases(rng):
 
 def golden(name, samples):
     f0, height = pitch_path(samples)
-    return {"name": name, "n_frames": len(f0), "f0": [round(f, 6) for f in f0], "height": [round(h, 7) for h in height]}
+    groups = {group: [float(f"{value:.7g}") for value in values_of(Clip(samples))] for group, values_of in GROUPS.items()}
+    return {"name": name, "f0": [round(f, 6) for f in f0], "height": [round(h, 7) for h in height], "groups": groups}
 
 
 if __name__ == "__main__":
