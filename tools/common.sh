@@ -67,6 +67,19 @@ install_packages() {
   rm "$log"
 }
 
+# unpack ARCHIVE.zip FOLDER NAMES: dies and unpacks nothing where a name in it does not match NAMES, which lets none out
+# of FOLDER, whatever its checksum, or where one is anything but a file or a folder: a link leads elsewhere.
+unpack() {
+  local archive=$1 folder=$2 names=$3 stray
+  if stray=$(unzip -Z1 "$archive" | grep -avE "$names"); then
+    die "$archive holds unexpected names, the first is '${stray%%$'\n'*}': not unpacked"
+  fi
+  if stray=$(unzip -Z "$archive" | grep -aE '^[^-d][-r][-w][-xsS]'); then
+    die "$archive holds more than files and folders, the first is '${stray%%$'\n'*}': not unpacked"
+  fi
+  unzip -q "$archive" -d "$folder"
+}
+
 # As many compilers at once as there are cores, and not more than one for each GB of free memory.
 build_jobs() {
   local free_gb
