@@ -197,7 +197,7 @@ TEST_SUITE("search_grid") {
     CHECK(error_of("[[grid]]\nalpha = [1").starts_with("grid.toml: line 2: "));
     CHECK(error_of("[[grid]]\nalpha = [1]\nalpha = [2]").starts_with("grid.toml: line 3: "));
     CHECK_THROWS_WITH_AS(read_search_grid("/nowhere/grid.toml", seeded(0)),
-                         "/nowhere/grid.toml: cannot be read", Error);
+                         "/nowhere/grid.toml: cannot be read: No such file or directory", Error);
     std::string axes;
     for (const char* name : {"alpha", "tol", "power_t"}) {
       axes += fmt::format("{} = [0", name);

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sndfile.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -15,13 +14,13 @@
 #include <shared_mutex>
 #include <span>
 #include <string>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <variant>
 
 #include "host/audio/container.hpp"
 #include "host/core/error.hpp"
+#include "host/core/file_system.hpp"
 
 namespace melgrad {
 namespace {
@@ -29,26 +28,17 @@ namespace {
 // Memory for this many frames is taken on a header's word; for more, as they really come.
 constexpr Index first_frames = 1 << 20;
 
-class FileDescriptor {
- public:
-  // Never waits: a FIFO opens at once and is refused as no regular file.
-  explicit FileDescriptor(const std::filesystem::path& file)
-      : value_(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
-    if (value_ < 0) fail("cannot be opened: {}", std::generic_category().message(errno));
-  }
-  ~FileDescriptor() { ::close(value_); }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int get() const { return value_; }
-
- private:
-  int value_;
-};
+// Never waits: a FIFO opens at once and is refused as no regular file.
+Descriptor open_file(const std::filesystem::path& file) {
+  Descriptor descriptor(file_system().open(file, O_RDONLY | O_NONBLOCK));
+  if (descriptor.get() < 0) fail("cannot be opened: {}", errno_text(errno));
+  return descriptor;
+}
 
 // Bytes in the file, after making sure that it is one.
 sf_count_t regular_file_size(int descriptor) {
   struct stat status {};
-  if (fstat(descriptor, &status) != 0) fail("cannot be read: {}", std::generic_category().message(errno));
+  if (fstat(descriptor, &status) != 0) fail("cannot be read: {}", errno_text(errno));
   if (S_ISDIR(status.st_mode)) fail("is a folder, not a file");
   if (!S_ISREG(status.st_mode)) fail("is a device, pipe or socket, not a regular file");
   if (status.st_size == 0) fail("is empty (0 bytes)");
@@ -61,6 +51,7 @@ struct FileReader {
   int descriptor = -1;
   sf_count_t size = 0;
   sf_count_t position = 0;
+  int error = 0;  // errno of a read that failed
 };
 
 SF_VIRTUAL_IO file_reader_calls() {
@@ -78,9 +69,10 @@ SF_VIRTUAL_IO file_reader_calls() {
     auto& reader = *static_cast<FileReader*>(user);
     sf_count_t n_read = 0;
     while (n_read < count) {
-      const ssize_t got = ::pread(reader.descriptor, static_cast<char*>(bytes) + n_read,
-                                  static_cast<std::size_t>(count - n_read), reader.position);
+      const std::span rest(static_cast<std::byte*>(bytes) + n_read, static_cast<std::size_t>(count - n_read));
+      const ssize_t got = file_system().pread(reader.descriptor, rest, reader.position);
       if (got < 0 && errno == EINTR) continue;
+      if (got < 0) reader.error = errno;
       if (got <= 0) break;
       n_read += got;
       reader.position += got;
@@ -233,29 +225,38 @@ void check_sound(std::span<const T> samples) {
 }  // namespace
 
 void AudioDecoder::decode(const std::filesystem::path& file, Waveform& waveform) {
-  const FileDescriptor descriptor(file);
+  const Descriptor descriptor = open_file(file);
   FileReader reader{descriptor.get(), regular_file_size(descriptor.get())};
-  SF_INFO info{};
-  const Sound sound = open_sound(reader, info);
-  check_limits(info, options_.max_duration_s);
-  check_declared_data(descriptor.get(), reader.size);
+  const auto decode_sound = [&] {
+    SF_INFO info{};
+    const Sound sound = open_sound(reader, info);
+    check_limits(info, options_.max_duration_s);
+    check_declared_data(descriptor.get(), reader.size);
 
-  // One channel is read straight into the waveform.
-  const auto read = [&](auto& frames, auto& mono) {
-    auto& target = info.channels == 1 ? mono : frames;
-    read_all(sound.get(), info, options_.max_duration_s, target);
-    if (info.channels > 1) mix_to_mono(std::span(std::as_const(frames)), waveform);
+    // One channel is read straight into the waveform.
+    const auto read = [&](auto& frames, auto& mono) {
+      auto& target = info.channels == 1 ? mono : frames;
+      read_all(sound.get(), info, options_.max_duration_s, target);
+      if (info.channels > 1) mix_to_mono(std::span(std::as_const(frames)), waveform);
+    };
+    waveform.sample_rate = info.samplerate;
+    waveform.is_int16 = fits_int16(info);
+    try {
+      if (waveform.is_int16)
+        read(int16_frames_, waveform.int16);
+      else
+        read(float_frames_, waveform.float32);
+    } catch (const std::bad_alloc&) {
+      fail("there is no memory for its {} samples", info.frames);
+    }
   };
-  waveform.sample_rate = info.samplerate;
-  waveform.is_int16 = fits_int16(info);
   try {
-    if (waveform.is_int16)
-      read(int16_frames_, waveform.int16);
-    else
-      read(float_frames_, waveform.float32);
-  } catch (const std::bad_alloc&) {
-    fail("there is no memory for its {} samples", info.frames);
+    decode_sound();
+  } catch (const Error&) {
+    if (reader.error == 0) throw;
   }
+  // Whatever libsndfile makes of a file that cannot be read, this is the reason.
+  if (reader.error != 0) fail("cannot be read: {}", errno_text(reader.error));
   std::visit([](auto samples) { check_sound(samples); }, waveform.samples());
 }
 

@@ -1,11 +1,8 @@
 #include "host/audio/manifest.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
-#include <fstream>
 #include <functional>
-#include <iterator>
 #include <map>
 #include <optional>
 #include <system_error>
@@ -16,6 +13,7 @@
 #include "host/audio/naming.hpp"
 #include "host/audio/utf8.hpp"
 #include "host/core/error.hpp"
+#include "host/core/file_system.hpp"
 
 namespace melgrad {
 namespace {
@@ -98,14 +96,6 @@ class CsvColumns {
   std::vector<std::string> names_;
 };
 
-std::string read_text(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) fail("cannot be opened: {}", std::generic_category().message(errno));
-  std::string text{std::istreambuf_iterator<char>(stream), {}};
-  if (stream.bad()) fail("cannot be read");
-  return text;
-}
-
 // An absolute path that lies under the root, relative to it; any other as it is.
 std::string relative_to(const fs::path& root, const std::string& path) {
   if (!fs::path(path).is_absolute()) return path;
@@ -167,7 +157,7 @@ Manifest scan_folder(const fs::path& root, const std::string& pattern) {
 Manifest read_csv_manifest(const fs::path& file) {
   const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
   return with_context(as_utf8(file.string()),
-                      [&] { return manifest_from_rows(parse_csv(read_text(file)), folder); });
+                      [&] { return manifest_from_rows(parse_csv(read_text_file(file)), folder); });
 }
 
 Manifest load_manifest(const fs::path& path, const std::string& pattern) {

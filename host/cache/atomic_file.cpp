@@ -1,7 +1,6 @@
 #include "host/cache/atomic_file.hpp"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include "host/core/error.hpp"
+#include "host/core/file_system.hpp"
 
 namespace melgrad {
 namespace {
@@ -21,46 +21,16 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kTemporary = ".tmp-";
 
-std::string errno_text(int error) {
-  return std::generic_category().message(error);
-}
-
-// An open descriptor; close errors matter only to who asks.
-class Descriptor {
- public:
-  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
-  ~Descriptor() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return descriptor_; }
-  int release() { return std::exchange(descriptor_, -1); }
-  int close() { return ::close(std::exchange(descriptor_, -1)); }
-
- private:
-  int descriptor_;
-};
-
 // Opens a temporary beside `file` that nobody else has; its mode follows the umask, as any new file's.
-std::pair<int, fs::path> open_temporary(const fs::path& file) {
+std::pair<Descriptor, fs::path> open_temporary(const fs::path& file) {
   static std::atomic<unsigned> counter{0};
   for (;;) {
     fs::path temporary = file;
     temporary += fmt::format("{}{}-{}", kTemporary, ::getpid(), counter++);
-    const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (descriptor >= 0) return {descriptor, temporary};
+    Descriptor descriptor(file_system().open(temporary, O_WRONLY | O_CREAT | O_EXCL));
+    if (descriptor.get() >= 0) return {std::move(descriptor), temporary};
     if (errno != EEXIST)
       fail("{}: cannot create {}: {}", file.string(), temporary.string(), errno_text(errno));
-  }
-}
-
-void write_all(int descriptor, std::span<const std::byte> content, const fs::path& file) {
-  for (auto rest = content; !rest.empty();) {
-    const ssize_t written = ::write(descriptor, rest.data(), rest.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail("{}: cannot write {} bytes: {}", file.string(), content.size(), errno_text(errno));
-    rest = rest.subspan(static_cast<std::size_t>(written));
   }
 }
 
@@ -80,27 +50,29 @@ fs::path follow_links(fs::path file) {
 }  // namespace
 
 void fsync_folder(const fs::path& folder) {
-  Descriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Descriptor descriptor(file_system().open(folder, O_RDONLY | O_DIRECTORY));
   // Some network file systems refuse to fsync a folder (EINVAL); they have no such notion.
-  if (descriptor.get() < 0 || (::fsync(descriptor.get()) != 0 && errno != EINVAL))
+  if (descriptor.get() < 0 || (file_system().fsync(descriptor.get()) != 0 && errno != EINVAL))
     fail("{}: cannot fsync the folder: {}", folder.string(), errno_text(errno));
 }
 
 void save_atomically(const fs::path& file, std::span<const std::byte> content,
                      const std::function<void(const fs::path&)>& check) {
   const fs::path target = follow_links(file);
-  auto [raw_descriptor, temporary] = open_temporary(target);
-  Descriptor descriptor(raw_descriptor);
+  auto [descriptor, temporary] = open_temporary(target);
   try {
-    write_all(descriptor.get(), content, file);
-    // A full disk may show as late as here (delayed allocation, network file systems).
-    if (::fsync(descriptor.get()) != 0 || descriptor.close() != 0)
-      fail("{}: cannot write {} bytes: {}", file.string(), content.size(), errno_text(errno));
+    with_context(fmt::format("{}: cannot write {} bytes", file.string(), content.size()),
+                 [&, &opened = descriptor] {
+                   write_all(opened.get(), content);
+                   // A full disk may show as late as here (delayed allocation, network file systems).
+                   if (file_system().fsync(opened.get()) != 0 || opened.close() != 0)
+                     fail("{}", errno_text(errno));
+                 });
     check(temporary);
-    if (::rename(temporary.c_str(), target.c_str()) != 0)
+    if (file_system().rename(temporary, target) != 0)
       fail("{}: cannot rename {} to it: {}", file.string(), temporary.string(), errno_text(errno));
   } catch (...) {
-    ::unlink(temporary.c_str());
+    file_system().unlink(temporary);
     throw;
   }
   fsync_folder(folder_of(target));
@@ -113,19 +85,20 @@ void remove_leftover_temporaries(const fs::path& file) {
   for (const auto& entry : fs::directory_iterator(folder_of(target), ignored)) {
     const std::string name = entry.path().filename().string();
     const std::size_t marker = name.rfind(kTemporary);
-    if (marker != name.npos && (begin.empty() || name.substr(0, marker) == begin)) fs::remove(entry.path());
+    if (marker != name.npos && (begin.empty() || name.substr(0, marker) == begin)) remove_file(entry.path());
   }
 }
 
 FileLock::FileLock(const fs::path& file, const std::string& what) : file_(file) {
   for (;;) {
-    Descriptor descriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+    Descriptor descriptor(file_system().open(file, O_RDWR | O_CREAT));
     if (descriptor.get() < 0) fail("{}: cannot create the lock file: {}", file.string(), errno_text(errno));
-    if (::flock(descriptor.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (file_system().flock(descriptor.get()) != 0) {
       if (errno == EINTR) continue;
       if (errno != EWOULDBLOCK) fail("{}: cannot lock: {}", file.string(), errno_text(errno));
       std::array<char, 32> holder{};
-      const ssize_t length = ::pread(descriptor.get(), holder.data(), holder.size(), 0);
+      const ssize_t length =
+          file_system().pread(descriptor.get(), std::as_writable_bytes(std::span(holder)), 0);
       const std::string_view text(holder.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
       fail("{} is in use by another process ({}, process {})", what, file.string(),
            text.empty() ? "unknown" : text);
@@ -138,16 +111,17 @@ FileLock::FileLock(const fs::path& file, const std::string& what) : file_(file) 
       continue;
     const std::string holder = fmt::format("{}", ::getpid());
     // The number is for the message above alone: on a full disk the lock holds just the same.
-    [[maybe_unused]] const bool told = ::ftruncate(descriptor.get(), 0) == 0 &&
-                                       ::pwrite(descriptor.get(), holder.data(), holder.size(), 0) > 0;
+    [[maybe_unused]] const bool told =
+        file_system().ftruncate(descriptor.get(), 0) == 0 &&
+        file_system().pwrite(descriptor.get(), std::as_bytes(std::span(holder)), 0) > 0;
     descriptor_ = descriptor.release();
     return;
   }
 }
 
 FileLock::~FileLock() {
-  ::unlink(file_.c_str());
-  ::close(descriptor_);
+  file_system().unlink(file_);
+  file_system().close(descriptor_);
 }
 
 }  // namespace melgrad

@@ -3,6 +3,7 @@
 #include "host/cache/feature_cache.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <set>
 #include <system_error>
@@ -11,6 +12,7 @@
 #include "host/cache/atomic_file.hpp"
 #include "host/cache/hdf5.hpp"
 #include "host/core/error.hpp"
+#include "host/core/file_system.hpp"
 
 namespace melgrad {
 namespace {
@@ -163,7 +165,8 @@ void FeatureCache::set_aside(const fs::path& damaged, std::string_view reason) {
   fs::path aside;
   for (int number = 1; aside.empty() || fs::exists(aside); ++number)
     aside = with_suffix(file_, fmt::format(".damaged-{}", number));
-  fs::rename(damaged, aside);
+  if (file_system().rename(damaged, aside) != 0)
+    fail("{}; it cannot be set aside as {}: {}", reason, aside.string(), errno_text(errno));
   progress_.warn(
       fmt::format("{}; it is set aside as {}, and what it held is computed again", reason, aside.string()));
 }
@@ -194,11 +197,11 @@ std::set<std::string> FeatureCache::engines() const {
 
 void FeatureCache::commit(const FeatureTable& rows) {
   if (rows.clips.empty()) return;
-  std::error_code error;
   const fs::path folder = segments_folder(file_);
-  if (fs::create_directory(folder, error))
+  if (!fs::is_directory(folder)) {
+    make_folders(folder);
     fsync_folder(folder.has_parent_path() ? folder.parent_path() : ".");
-  if (error) fail("{}: cannot be created: {}", folder.string(), error.message());
+  }
   save_feature_file(rows, segment_file(file_, ++last_segment_));
 }
 
@@ -226,7 +229,10 @@ void FeatureCache::finish(const FeatureTable& table) {
   if (file_hash_ != content_hash(table)) save_feature_file(table, file_);
   warn_of_rows_that_go(table);
   // Every row of the segments is in the file now. If this is cut short, the next run does it again.
-  fs::remove_all(segments_folder(file_));
+  for (const int number : segment_numbers(file_)) remove_file(segment_file(file_, number));
+  const fs::path folder = segments_folder(file_);
+  if (file_system().rmdir(folder) != 0 && errno != ENOENT)
+    progress_.warn(fmt::format("{}: cannot be removed: {}", folder.string(), errno_text(errno)));
 }
 
 }  // namespace melgrad

@@ -6,14 +6,13 @@
 #include <array>
 #include <atomic>
 #include <cassert>
-#include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <new>
-#include <system_error>
 #include <type_traits>
 #include <utility>
+
+#include "host/core/file_system.hpp"
 
 namespace melgrad::hdf5 {
 namespace {
@@ -152,6 +151,41 @@ class FileMemory {
   std::vector<std::byte> bytes_;
 };
 
+// Lends HDF5 a file's bytes to read. (H5Pset_file_image and H5Fopen would copy them, once each.)
+class FileContent {
+ public:
+  explicit FileContent(std::vector<std::byte> bytes) : bytes_(std::move(bytes)) {}
+  FileContent(const FileContent&) = delete;
+  FileContent& operator=(const FileContent&) = delete;
+
+  std::size_t size() const { return bytes_.size(); }
+  std::string_view first_bytes(std::size_t n) const {
+    return {reinterpret_cast<const char*>(bytes_.data()), std::min(n, bytes_.size())};
+  }
+  void lend_to(hid_t access) {
+    H5FD_file_image_callbacks_t callbacks{lend, copy, refuse, take_back, same, leave, this};
+    check(H5Pset_file_image_callbacks(access, &callbacks), "set the memory of a file");
+    check(H5Pset_file_image(access, bytes_.data(), bytes_.size()), "set the content of a file");
+  }
+
+ private:
+  using Op = H5FD_file_image_op_t;
+  static void* lend(std::size_t, Op, void* self) { return static_cast<FileContent*>(self)->bytes_.data(); }
+  static void* copy(void* to, const void*, std::size_t, Op, void*) { return to; }  // from the same place
+  static void* refuse(void*, std::size_t, Op, void*) { return nullptr; }
+  static herr_t take_back(void*, Op, void*) { return 0; }
+  static void* same(void* self) { return self; }
+  static herr_t leave(void*) { return 0; }
+
+  std::vector<std::byte> bytes_;
+};
+
+// HDF5 takes files of one name for one file.
+std::string unique_name() {
+  static std::atomic<unsigned> counter{0};
+  return fmt::format("memory-{}", counter++);
+}
+
 }  // namespace
 
 struct Writer::State {
@@ -206,8 +240,8 @@ Writer::Writer(std::size_t expected_bytes) : state_(std::make_unique<State>(expe
   check(H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110), "set the file format");
   PropertiesId creation(check(H5Pcreate(H5P_FILE_CREATE), "make properties"));
   check(H5Pset_obj_track_times(creation, false), "switch time stamps off");
-  state_->file =
-      FileId(check(H5Fcreate("melgrad", H5F_ACC_TRUNC, creation, access), "make a file in memory"));
+  state_->file = FileId(
+      check(H5Fcreate(unique_name().c_str(), H5F_ACC_TRUNC, creation, access), "make a file in memory"));
   state_->link = PropertiesId(check(H5Pcreate(H5P_LINK_CREATE), "make properties"));
   check(H5Pset_create_intermediate_group(state_->link, 1), "set properties");
 }
@@ -279,8 +313,11 @@ std::vector<std::byte> Writer::finish() {
 
 struct Reader::State {
   fs::path path;
-  hsize_t n_bytes = 0;
+  FileContent content;
   FileId file;
+
+  explicit State(const fs::path& file_path)
+      : path(file_path), content(with_context(path.string(), [&] { return read_file(path); })) {}
 
   template <class... Args>
   [[noreturn]] void damaged(fmt::format_string<Args...> format, Args&&... args) const {
@@ -339,14 +376,14 @@ struct Reader::State {
   void check_size(const std::string& name, std::size_t element_bytes, std::span<const hsize_t> shape,
                   hid_t creation) const {
     const hsize_t ratio = check_read(H5Pget_nfilters(creation), name) > 1 ? kMaxDeflateRatio : 1;
-    hsize_t room = n_bytes * ratio / element_bytes;
+    hsize_t room = content.size() * ratio / element_bytes;
     for (const hsize_t extent : shape) {
       if (extent == 0) return;
       room /= extent;
     }
     if (room == 0)
       damaged("{} declares [{}] values of {} bytes, more than the file's {} bytes can hold", name,
-              fmt::join(shape, ", "), element_bytes, n_bytes);
+              fmt::join(shape, ", "), element_bytes, content.size());
   }
 
   template <class T>
@@ -366,30 +403,23 @@ struct Reader::State {
     TypeId type(check_read(H5Aget_type(id), name));
     SpaceId space(check_read(H5Aget_space(id), name));
     const std::size_t n_value_bytes = check_type(type, type_class, "the attribute " + name);
-    if (H5Sget_simple_extent_type(space) != H5S_SCALAR || n_value_bytes > n_bytes)
+    if (H5Sget_simple_extent_type(space) != H5S_SCALAR || n_value_bytes > content.size())
       damaged("the attribute {} is not one value", name);
     return {std::move(id), n_value_bytes};
   }
 };
 
-Reader::Reader(const fs::path& file) : state_(std::make_unique<State>()) {
+Reader::Reader(const fs::path& file) : state_(std::make_unique<State>(file)) {
   set_up_library();
-  state_->path = file;
-  std::array<char, kSignature.size()> first_bytes{};
-  errno = 0;
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream || fs::is_directory(file))
-    fail("{}: cannot be read: {}", file.string(),
-         stream ? "it is a folder" : std::generic_category().message(errno));
-  stream.read(first_bytes.data(), first_bytes.size());
-  const std::string_view begin(first_bytes.data(), static_cast<std::size_t>(stream.gcount()));
-  if (!kSignature.starts_with(begin)) throw ForeignFile(file.string() + ": not an HDF5 file");
-  state_->n_bytes = fs::file_size(file);
+  FileContent& content = state_->content;
+  if (!kSignature.starts_with(content.first_bytes(kSignature.size())))
+    throw ForeignFile(file.string() + ": not an HDF5 file");
+  if (content.size() <= kSignature.size()) state_->damaged("it ends after {} bytes", content.size());
   PropertiesId access(check(H5Pcreate(H5P_FILE_ACCESS), "make properties"));
-  // Files are replaced whole and never written in place, so there is nothing to lock; some file systems
-  // cannot.
-  check(H5Pset_file_locking(access, false, true), "switch locking off");
-  state_->file = FileId(state_->check_read(H5Fopen(file.c_str(), H5F_ACC_RDONLY, access), "the file"));
+  check(H5Pset_fapl_core(access, kGrowth, false), "read files in memory");
+  content.lend_to(access);
+  state_->file =
+      FileId(state_->check_read(H5Fopen(unique_name().c_str(), H5F_ACC_RDONLY, access), "the file"));
 }
 
 Reader::~Reader() = default;

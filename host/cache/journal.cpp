@@ -1,18 +1,16 @@
 #include "host/cache/journal.hpp"
 
 #include <fcntl.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include <cassert>
 #include <cerrno>
-#include <fstream>
-#include <iterator>
 #include <string_view>
-#include <system_error>
+#include <utility>
 
 #include "host/cache/atomic_file.hpp"
 #include "host/core/error.hpp"
+#include "host/core/file_system.hpp"
 
 namespace melgrad {
 namespace {
@@ -33,25 +31,15 @@ std::optional<std::string> checked_text(std::string_view line) {
   return text;
 }
 
-std::string errno_text() {
-  return std::generic_category().message(errno);
-}
-
 }  // namespace
 
 Journal::Journal(const std::filesystem::path& file) : file_(file) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) {
-    if (std::filesystem::exists(file)) fail("{}: cannot be read", file.string());
-    return;
-  }
-  const std::string content{std::istreambuf_iterator<char>(stream), {}};
-  if (stream.bad()) fail("{}: cannot be read", file.string());
-  read(content);
+  if (!std::filesystem::exists(file)) return;
+  read(with_context(file.string(), [&] { return read_text_file(file); }));
 }
 
 Journal::~Journal() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+  if (descriptor_ >= 0) file_system().close(descriptor_);
 }
 
 void Journal::read(const std::string& content) {
@@ -75,35 +63,38 @@ void Journal::read(const std::string& content) {
 
 void Journal::open() {
   if (descriptor_ >= 0) return;
-  descriptor_ = ::open(file_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) fail("{}: cannot be written: {}", file_.string(), errno_text());
+  descriptor_ = file_system().open(file_, O_WRONLY | O_CREAT);
+  if (descriptor_ < 0) fail("{}: cannot be written: {}", file_.string(), errno_text(errno));
 }
 
 void Journal::write(const std::string& text) {
   open();
-  std::size_t done = 0;
-  while (done < text.size()) {
+  const auto refuse = [&] {
+    fail("{}: cannot write {} bytes: {}", file_.string(), text.size(), errno_text(errno));
+  };
+  const auto bytes = std::as_bytes(std::span(text));
+  for (std::size_t done = 0; done < text.size();) {
     const ssize_t written =
-        ::pwrite(descriptor_, text.data() + done, text.size() - done, size_ + static_cast<Index>(done));
+        file_system().pwrite(descriptor_, bytes.subspan(done), size_ + static_cast<Index>(done));
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail("{}: cannot write {} bytes: {}", file_.string(), text.size(), errno_text());
+    if (written < 0) refuse();
     done += static_cast<std::size_t>(written);
   }
   // What an earlier process left behind the last whole line goes, too.
   const Index size = size_ + static_cast<Index>(text.size());
-  if (::ftruncate(descriptor_, size) != 0 || ::fdatasync(descriptor_) != 0)
-    fail("{}: cannot write {} bytes: {}", file_.string(), text.size(), errno_text());
+  if (file_system().ftruncate(descriptor_, size) != 0 || file_system().fdatasync(descriptor_) != 0) refuse();
   size_ = size;
 }
 
 void Journal::start(const std::string& header) {
-  size_ = 0;
+  const std::string text = std::string(magic) + checked_line(header);
+  if (descriptor_ >= 0) file_system().close(std::exchange(descriptor_, -1));
+  // Never over an older journal: a torn one would take its records for the new one's.
+  save_atomically(file_, std::as_bytes(std::span(text)), [](const std::filesystem::path&) {});
+  size_ = static_cast<Index>(text.size());
   records_.clear();
   n_damaged_ = 0;
-  write(std::string(magic) + checked_line(header));
   header_ = header;
-  const std::filesystem::path folder = file_.parent_path();
-  fsync_folder(folder.empty() ? "." : folder);
 }
 
 void Journal::append(std::span<const std::string> records) {

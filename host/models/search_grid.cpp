@@ -4,13 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
 
 #include "host/core/error.hpp"
+#include "host/core/file_system.hpp"
 #include "host/core/philox.hpp"
 
 namespace melgrad {
@@ -298,10 +297,7 @@ std::vector<Candidate> parse_search_grid(std::string_view text, std::string_view
 }
 
 std::vector<Candidate> read_search_grid(const std::filesystem::path& file, const SearchDefaults& defaults) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) fail("{}: cannot be read", file.string());
-  const std::string text{std::istreambuf_iterator<char>(stream), {}};
-  if (stream.bad() || std::filesystem::is_directory(file)) fail("{}: cannot be read", file.string());
+  const std::string text = with_context(file.string(), [&] { return read_text_file(file); });
   return parse_search_grid(text, file.string(), defaults);
 }
 
