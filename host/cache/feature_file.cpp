@@ -13,6 +13,7 @@
 #include "host/cache/feature_cache.hpp"
 #include "host/cache/hdf5.hpp"
 #include "host/core/error.hpp"
+#include "host/core/parse_json.hpp"
 
 namespace melgrad {
 namespace {
@@ -293,7 +294,7 @@ FeatureFile read_feature_file(const fs::path& file) {
   const std::uint64_t hash =
       checked_hash(table, header, row_hashes, reader.string_attribute("content_hash"), file.string());
   table.spec =
-      with_context(file.string(), [&] { return feature_spec_from_json(Json::parse(header.feature_spec)); });
+      with_context(file.string(), [&] { return feature_spec_from_json(parse_json(header.feature_spec)); });
   table.engine = std::move(header.engine);
   table.columns = std::move(header.columns);
   if (table.columns.size() != static_cast<std::size_t>(table.features.cols))

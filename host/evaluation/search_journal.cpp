@@ -1,4 +1,5 @@
 #include "host/core/error.hpp"
+#include "host/core/parse_json.hpp"
 #include "host/evaluation/search.hpp"
 
 namespace melgrad {
@@ -11,7 +12,7 @@ SearchJournal::SearchJournal(const std::filesystem::path& file, const Json& key,
     journal_.start(header.dump());
     return;
   }
-  const Json found = Json::parse(*journal_.header(), nullptr, false);
+  const Json found = with_context(file.string(), [&] { return parse_json(*journal_.header()); });
   if (!found.is_object() || !found.contains("search") || !found.contains("files"))
     fail("{}: not the journal of a sweep", file.string());
   if (found["search"] != key) {
@@ -30,7 +31,7 @@ SearchJournal::SearchJournal(const std::filesystem::path& file, const Json& key,
 
 void SearchJournal::read(const std::string& record) {
   try {
-    const Json json = Json::parse(record);
+    const Json json = parse_json(record);
     finished_[json.at("fit").get<std::size_t>()] = from_json_fields<FitScore>(json.at("score"));
   } catch (const Json::exception&) {
     fail("'{}' is not a fit", record.substr(0, 80));

@@ -1,17 +1,17 @@
 #include "host/features/feature_spec.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <initializer_list>
-#include <ios>
-#include <iterator>
 #include <map>
 #include <utility>
 
+#include "host/core/file_system.hpp"
+#include "host/core/parse_json.hpp"
+
 namespace melgrad {
 namespace {
+
+constexpr std::size_t most_descriptors = 100;
 
 // n_fft 2048, hop 512, Hann, centred and padded with zeros: the defaults of StftSpec.
 FeatureSpec notebook_spec() {
@@ -123,6 +123,8 @@ FeatureSpec read_feature_spec(const Json& json) {
   if (json.contains("descriptors")) {
     const Json& descriptors = json["descriptors"];
     if (!descriptors.is_array()) fail_usage("descriptors: {} is not a list", descriptors.dump());
+    if (descriptors.size() > most_descriptors)
+      fail_usage("descriptors: {} of them; the limit is {}", descriptors.size(), most_descriptors);
     for (std::size_t i = 0; i < descriptors.size(); ++i)
       with_context(fmt::format("descriptors[{}]", i),
                    [&] { spec.descriptors.push_back(descriptor_from_json(descriptors[i])); });
@@ -181,25 +183,14 @@ void check_functionals(const DescriptorSpec& descriptor) {
       fail_usage("functionals: '{}' is there twice", to_name(functionals[i]));
 }
 
-std::string read_text(const std::string& file) {
-  errno = 0;
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) fail_usage("cannot be read: {}", std::strerror(errno));
-  try {
-    return {std::istreambuf_iterator<char>(stream), {}};
-  } catch (const std::ios_base::failure&) {  // libstdc++'s buffer throws where read() fails
-    fail_usage("cannot be read: {}", std::strerror(errno));
-  }
-}
-
-FeatureSpec read_file(const std::string& file) {
-  const std::string text = read_text(file);
-  Json json;
-  try {
-    json = Json::parse(text);
-  } catch (const Json::parse_error& error) {
-    fail_usage("not JSON: {}", error.what());
-  }
+FeatureSpec read_spec_file(const std::string& file) {
+  const Json json = [&] {
+    try {
+      return parse_json(read_text_file(file));
+    } catch (const Error& error) {  // the file is named on the command line
+      fail_usage("{}", error.what());
+    }
+  }();
   return feature_spec_from_json(json);
 }
 
@@ -222,7 +213,7 @@ FeatureSpec feature_spec(const std::string& name_or_file) {
   if (name_or_file == "notebook") return notebook_spec();
   if (name_or_file == "speech") return speech_spec();
   if (name_or_file.ends_with(".json"))
-    return with_context(name_or_file, [&] { return read_file(name_or_file); });
+    return with_context(name_or_file, [&] { return read_spec_file(name_or_file); });
   fail_usage("'{}' is not a feature set; known are: notebook, speech, or a file that ends in .json",
              name_or_file);
 }

@@ -10,6 +10,7 @@
 #include "host/cache/atomic_file.hpp"
 #include "host/cache/hdf5.hpp"
 #include "host/core/error.hpp"
+#include "host/core/parse_json.hpp"
 #include "host/engine/mlp_jobs.hpp"
 
 namespace melgrad {
@@ -160,9 +161,9 @@ Classifier read_classifier(const hdf5::Reader& reader) {
   const std::string found = checksum(texts, classifier);
   if (found != expected) fail("damaged: its content has the checksum {}, not {}", found, expected);
   try {
-    classifier.spec = from_json_fields<MlpSpec>(Json::parse(texts.mlp_spec));
-    classifier.features = feature_spec_from_json(Json::parse(texts.feature_spec));
-    classifier.provenance = Json::parse(texts.provenance);
+    classifier.spec = from_json_fields<MlpSpec>(parse_json(texts.mlp_spec));
+    classifier.features = feature_spec_from_json(parse_json(texts.feature_spec));
+    classifier.provenance = parse_json(texts.provenance);
   } catch (const Json::exception& error) {
     fail("damaged: {}", error.what());
   } catch (const UsageError& error) {  // the file's fault and not the command line's

@@ -1,11 +1,15 @@
 #include "host/report/results.hpp"
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
+#include <cstdint>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
 
 #include "host/cache/atomic_file.hpp"
 #include "host/core/error.hpp"
+#include "host/core/file_system.hpp"
+#include "host/core/parse_json.hpp"
 #include "host/core/pretty_json.hpp"
 #include "host/report/json_members.hpp"
 #include "host/report/statistics_json.hpp"
@@ -149,6 +153,16 @@ void read_refusals(const Json& json, const char* name, std::vector<Refusal>& ref
   }
 }
 
+using LabelIndices = std::unordered_map<std::string, int>;
+
+int label_index(const Json& json, const char* name, const LabelIndices& labels) {
+  std::string label;
+  read_member(json, name, label);
+  const auto found = labels.find(label);
+  if (found == labels.end()) fail("'{}' is '{}', which is not one of the labels", name, label);
+  return found->second;
+}
+
 DatasetSummary dataset_from_json(const Json& json) {
   DatasetSummary dataset;
   read_member(json, "name", dataset.name);
@@ -205,8 +219,7 @@ SplitResult split_from_json(const Json& json) {
   return split;
 }
 
-Prediction prediction_from_json(const Json& json, const std::vector<std::string>& labels,
-                                std::size_t n_splits) {
+Prediction prediction_from_json(const Json& json, const LabelIndices& labels, std::size_t n_splits) {
   Prediction prediction;
   read_member(json, "path", prediction.path);
   prediction.truth = label_index(json, "truth", labels);
@@ -234,8 +247,11 @@ ProtocolResult protocol_from_json(const Json& json) {
   read_refusals(json, "refused", result.refused);
   read_refusals(json, "left_out", result.left_out);
   for (const Json& each : member(json, "splits")) result.splits.push_back(split_from_json(each));
+  LabelIndices labels;
+  for (const std::string& label : result.labels) labels.emplace(label, static_cast<int>(labels.size()));
+  if (labels.size() != result.labels.size()) fail("'labels' has one of them twice");
   for (const Json& each : member(json, "predictions"))
-    result.predictions.push_back(prediction_from_json(each, result.labels, result.splits.size()));
+    result.predictions.push_back(prediction_from_json(each, labels, result.splits.size()));
   pool_predictions(result);
   if (!result.predictions.empty())
     result.statistics = with_context("statistics", [&] {
@@ -350,14 +366,7 @@ void write_results(const Results& results, const std::filesystem::path& file) {
 }
 
 Results read_results(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) fail("{}: cannot be read", file.string());
-  const std::string text{std::istreambuf_iterator<char>(stream), {}};
-  return with_context(file.string(), [&] {
-    const Json json = Json::parse(text, nullptr, false);
-    if (json.is_discarded()) fail("is not JSON");
-    return results_from_json(json);
-  });
+  return with_context(file.string(), [&] { return results_from_json(parse_json(read_text_file(file))); });
 }
 
 }  // namespace melgrad
