@@ -1,13 +1,17 @@
 #include <doctest/doctest.h>
+#include <pthread.h>
 
 #include <atomic>
 #include <set>
+#include <string>
+#include <thread>
 #include <vector>
 
 #include "host/core/error.hpp"
 #include "host/core/fields.hpp"
 #include "host/core/parallel.hpp"
 #include "host/core/philox.hpp"
+#include "host/core/thread_name.hpp"
 #include "host/engine/mlp.hpp"
 
 using namespace melgrad;
@@ -72,5 +76,14 @@ TEST_SUITE("core") {
                          doctest::Contains("'swish' is not one of: identity"), UsageError);
     CHECK_THROWS_WITH_AS(read(R"({"hidden_layer_sizes": [8, 0]})"), doctest::Contains("0 is not in [1"),
                          UsageError);
+  }
+
+  TEST_CASE("a thread's name is cut where the kernel's limit is") {
+    char name[32] = {};
+    std::thread([&] {
+      name_this_thread("decode 17 of many files");
+      pthread_getname_np(pthread_self(), name, sizeof name);
+    }).join();
+    CHECK(std::string(name) == "decode 17 of ma");
   }
 }

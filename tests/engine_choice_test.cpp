@@ -134,6 +134,18 @@ TEST_SUITE("engine_choice") {
           "--device cuda:3: there is no such device; there is cuda:0, cuda:1 and cuda:2");
   }
 
+  TEST_CASE("processes of one machine take its usable GPUs in turn") {
+    const CudaStatus three = devices({device(0), device(1, "too old"), device(2)});
+    for (const char* any : {"auto", "cuda"}) {
+      CHECK(device_of_process(any, 0, three) == "cuda:0");
+      CHECK(device_of_process(any, 1, three) == "cuda:2");
+      CHECK(device_of_process(any, 2, three) == "cuda:0");
+      CHECK(device_of_process(any, 1, no_driver()) == any);
+    }
+    CHECK(device_of_process("cuda:0", 1, three) == "cuda:0");
+    CHECK(device_of_process("cpu", 1, three) == "cpu");
+  }
+
   TEST_CASE("what names no device is wrong usage") {
     const auto one = makers(devices({device(0)}));
     for (const char* name :

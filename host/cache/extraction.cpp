@@ -27,6 +27,7 @@
 #include "host/cache/row_writer.hpp"
 #include "host/core/error.hpp"
 #include "host/core/parallel.hpp"
+#include "host/core/thread_name.hpp"
 #include "host/features/feature_plan.hpp"
 
 namespace melgrad {
@@ -124,12 +125,13 @@ Run::Run(const Manifest& manifest, const FeatureSpec& spec, Engine& engine, cons
       progress_(progress),
       options_(options),
       n_threads_(resolve_threads(options.n_threads)),
-      cache_(file, spec, progress),
+      cache_(file, spec, progress, options.whole),
       table_(make_feature_table(spec, engine.name(),
                                 static_cast<Index>(manifest.clips.size() + manifest.refused.size()))),
       extractors_(spec, engine),
       queue_(batch_bytes(options, n_threads_), n_threads_),
       writer_(cache_, table_, options.commit_interval_s) {
+  table_.part = options.part;
   is_cached_.resize(table_.clips.size());
   std::ranges::copy(manifest.clips, table_.clips.begin());
   for (std::size_t i = 0; i < manifest.refused.size(); ++i) {
@@ -308,7 +310,11 @@ Extraction Run::finish() {
       BatchQueue& queue;
       ~StopAtEnd() { queue.stop(); }
     } stop_at_end{queue_};
-    for (int i = 0; i < n_threads_; ++i) workers.emplace_back([this] { work(); });
+    for (int i = 0; i < n_threads_; ++i)
+      workers.emplace_back([this, i] {
+        name_this_thread(fmt::format("decode {}", i));
+        work();
+      });
     extract_batches();
   }
   if (error_) std::rethrow_exception(error_);

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <vector>
 
 #include "host/audio/manifest.hpp"
@@ -19,6 +20,10 @@ struct ExtractionOptions {
   double commit_interval_s = 1;  // finished rows survive a crash after at most this long
   // Files that changed less than so long ago are read again by the next run (file_stamp.hpp).
   double min_file_age_s = 2;
+  // Of one process of several (shards.hpp): which part the manifest is, and the cache of the whole, whose
+  // rows are taken where they are known.
+  std::optional<TablePart> part = {};
+  std::filesystem::path whole = {};
 };
 
 struct ExtractionReport {

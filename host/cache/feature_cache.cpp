@@ -81,17 +81,21 @@ std::vector<FeatureTable> read_tables(const fs::path& file) {
 
 std::set<std::string> engines_of(std::span<const FeatureTable> tables) {
   std::set<std::string> engines;
-  for (const FeatureTable& table : tables) {
-    for (std::size_t begin = 0; begin < table.engine.size();) {
-      const std::size_t end = std::min(table.engine.find(", ", begin), table.engine.size());
-      engines.insert(table.engine.substr(begin, end - begin));
-      begin = end + 2;
-    }
-  }
+  for (const FeatureTable& table : tables) engines.merge(melgrad::engines_of(table));
   return engines;
 }
 
 }  // namespace
+
+std::set<std::string> engines_of(const FeatureTable& table) {
+  std::set<std::string> engines;
+  for (std::size_t begin = 0; begin < table.engine.size();) {
+    const std::size_t end = std::min(table.engine.find(", ", begin), table.engine.size());
+    engines.insert(table.engine.substr(begin, end - begin));
+    begin = end + 2;
+  }
+  return engines;
+}
 
 FeatureTable read_feature_table(const fs::path& file) {
   std::vector<FeatureTable> tables;
@@ -125,7 +129,8 @@ FeatureTable read_feature_table(const fs::path& file) {
   return merged;
 }
 
-FeatureCache::FeatureCache(const fs::path& file, const FeatureSpec& spec, Progress& progress)
+FeatureCache::FeatureCache(const fs::path& file, const FeatureSpec& spec, Progress& progress,
+                           const fs::path& whole)
     : file_(checked_file(file)),
       spec_(spec),
       progress_(progress),
@@ -137,6 +142,8 @@ FeatureCache::FeatureCache(const fs::path& file, const FeatureSpec& spec, Progre
     last_segment_ = number;
     load(segment_file(file_, number), true);
   }
+  n_own_tables_ = tables_.size();
+  if (!whole.empty()) load_whole(whole);
 }
 
 void FeatureCache::load(const fs::path& file, bool is_segment) {
@@ -151,14 +158,29 @@ void FeatureCache::load(const fs::path& file, bool is_segment) {
   }
   check_spec(read.table, spec_, file);
   if (!is_segment) file_hash_ = read.content_hash;
-  for (Index row = 0; row < read.table.n_clips(); ++row) {
-    if (!read.table.is_ok(row)) continue;
-    const auto i = static_cast<std::size_t>(row);
-    rows_.try_emplace(read.table.audio_hash[i], tables_.size(), row);
-    if (read.table.file_stamp[i] != 0)
-      paths_.insert_or_assign(read.table.clips[i].path, Place(tables_.size(), row));
+  add_rows(std::move(read.table));
+}
+
+void FeatureCache::load_whole(const fs::path& whole) {
+  if (!fs::exists(whole) && segment_numbers(whole).empty()) return;
+  FeatureTable table;
+  try {
+    table = read_feature_table(whole);
+  } catch (const hdf5::DamagedFile& error) {
+    return progress_.warn(fmt::format("{}; what it held is computed again", error.what()));
   }
-  tables_.push_back(std::move(read.table));
+  check_spec(table, spec_, whole);
+  add_rows(std::move(table));
+}
+
+void FeatureCache::add_rows(FeatureTable table) {
+  for (Index row = 0; row < table.n_clips(); ++row) {
+    if (!table.is_ok(row)) continue;
+    const auto i = static_cast<std::size_t>(row);
+    rows_.try_emplace(table.audio_hash[i], tables_.size(), row);
+    if (table.file_stamp[i] != 0) paths_.insert_or_assign(table.clips[i].path, Place(tables_.size(), row));
+  }
+  tables_.push_back(std::move(table));
 }
 
 void FeatureCache::set_aside(const fs::path& damaged, std::string_view reason) {
@@ -215,6 +237,7 @@ void FeatureCache::warn_of_rows_that_go(const FeatureTable& table) {
   Index n_gone = 0;
   std::string first;
   for (const auto& [hash, place] : rows_) {
+    if (place.first >= n_own_tables_) continue;
     const std::string& path = tables_[place.first].clips[static_cast<std::size_t>(place.second)].path;
     if (audio.contains(hash) || paths.contains(path)) continue;
     if (n_gone++ == 0 || path < first) first = path;

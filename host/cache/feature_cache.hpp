@@ -18,6 +18,9 @@
 //                       both computed rows), melgrad_version, hdf5_version, and content_hash: XXH3 of these,
 //                       of /columns, of the attributes' names and of /row_hash
 //
+// A cache of one process of several (shards.hpp) says so in another attribute, shard: JSON of its index and
+// count, of all shards' rows, and of a hash of their data; its rows are every count-th of the manifest's.
+//
 // All strings are UTF-8, padded with zeros (numpy's S). With h5py: X = f["features"][:], y =
 // f["labels"].asstr()[:].
 //
@@ -46,12 +49,21 @@
 #include "host/cache/atomic_file.hpp"
 #include "host/core/matrix.hpp"
 #include "host/core/progress.hpp"
+#include "host/core/shard.hpp"
 #include "host/features/feature_spec.hpp"
 
 namespace melgrad {
 
 // Of the layout above and of what the features mean: a change of either makes it another version.
 inline constexpr int feature_cache_version = 2;
+
+// Which part of a data set a table holds.
+struct TablePart {
+  Shard shard;
+  Index n_rows = 0;             // of all shards
+  std::uint64_t data_hash = 0;  // of what the manifest says of all of them
+  bool operator==(const TablePart&) const = default;
+};
 
 // What a cache holds, in memory. Row i of everything belongs to clips[i].
 struct FeatureTable {
@@ -64,6 +76,7 @@ struct FeatureTable {
   std::vector<double> duration_s;         // [n_clips], seconds of audio
   std::vector<std::uint64_t> file_stamp;  // [n_clips], of the file as it was read; 0 where that is not known
   Matrix<float> features;                 // [n_clips, n_features], NaN where refused
+  std::optional<TablePart> part = {};     // none: the whole data set
 
   Index n_clips() const { return static_cast<Index>(clips.size()); }
   bool is_ok(Index clip) const { return status[static_cast<std::size_t>(clip)] == "ok"; }
@@ -71,6 +84,8 @@ struct FeatureTable {
 
 // A table of n_clips rows with nothing in them, for this spec.
 FeatureTable make_feature_table(const FeatureSpec& spec, std::string_view engine, Index n_clips);
+// The names in table.engine, apart.
+std::set<std::string> engines_of(const FeatureTable& table);
 // Copies row `from` of `source` to row `to` of `target`; same columns.
 void copy_row(const FeatureTable& source, Index from, FeatureTable& target, Index to);
 
@@ -94,10 +109,12 @@ void save_feature_file(const FeatureTable& table, const std::filesystem::path& f
 // A cache that this process alone writes.
 class FeatureCache {
  public:
-  // Locks the cache, reads what is there, sets damaged files aside (named through progress.warn), removes
-  // leftovers. Throws if another process holds it, or if it is of another FeatureSpec or version, naming
-  // both.
-  FeatureCache(const std::filesystem::path& file, const FeatureSpec& spec, Progress& progress);
+  // `whole`, where one is named, is another cache whose rows are found here, too: it is read, and not
+  // changed. Locks the cache, reads what is there, sets damaged files aside (named through progress.warn),
+  // removes leftovers. Throws if another process holds it, or if it is of another FeatureSpec or version,
+  // naming both.
+  FeatureCache(const std::filesystem::path& file, const FeatureSpec& spec, Progress& progress,
+               const std::filesystem::path& whole = {});
 
   struct Row {
     std::span<const float> features;  // [n_features]
@@ -118,6 +135,8 @@ class FeatureCache {
 
  private:
   void load(const std::filesystem::path& file, bool is_segment);
+  void load_whole(const std::filesystem::path& whole);
+  void add_rows(FeatureTable table);
   void set_aside(const std::filesystem::path& damaged, std::string_view reason);
   void warn_of_rows_that_go(const FeatureTable& table);
 
@@ -132,7 +151,8 @@ class FeatureCache {
   FeatureSpec spec_;
   Progress& progress_;
   FileLock lock_;
-  std::vector<FeatureTable> tables_;        // as read: the file, then its segments
+  std::vector<FeatureTable> tables_;        // as read: the file, its segments, then `whole`
+  std::size_t n_own_tables_ = 0;            // without `whole`
   Places rows_;                             // by audio_hash
   Places paths_;                            // by path, the latest
   std::optional<std::uint64_t> file_hash_;  // of the file's content, if it is there and whole

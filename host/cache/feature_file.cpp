@@ -55,6 +55,7 @@ struct Header {
   std::string hdf5_version;
   std::vector<std::string> columns;
   std::vector<std::string> attributes;  // names, sorted
+  std::string shard;                    // JSON; empty for a whole data set
 };
 
 std::uint64_t content_hash(const Header& header, std::span<const std::uint64_t> row_hashes) {
@@ -66,8 +67,35 @@ std::uint64_t content_hash(const Header& header, std::span<const std::uint64_t> 
     input.add(static_cast<std::uint64_t>(list->size()));
     for (const std::string& text : *list) input.add(std::string_view(text));
   }
+  if (!header.shard.empty()) input.add(std::string_view(header.shard));
   for (const std::uint64_t row_hash : row_hashes) input.add(row_hash);
   return input.hash();
+}
+
+std::string hex(std::uint64_t value) {
+  return fmt::format("{:016x}", value);
+}
+
+std::string shard_text(const std::optional<TablePart>& part) {
+  if (!part) return {};
+  return Json{{"index", part->shard.index},
+              {"count", part->shard.count},
+              {"n_rows", part->n_rows},
+              {"data_hash", hex(part->data_hash)}}
+      .dump();
+}
+
+std::optional<TablePart> part_of(const std::string& text, const std::string& file) {
+  if (text.empty()) return std::nullopt;
+  try {
+    const Json json = Json::parse(text);
+    const TablePart part{.shard = {json.at("index").get<int>(), json.at("count").get<int>()},
+                         .n_rows = json.at("n_rows").get<Index>(),
+                         .data_hash = std::stoull(json.at("data_hash").get<std::string>(), nullptr, 16)};
+    if (part.shard.index >= 0 && part.shard.index < part.shard.count && shard_text(part) == text) return part;
+  } catch (const std::exception&) {
+  }
+  throw hdf5::DamagedFile(fmt::format("{}: its attribute shard is '{}'", file, text));
 }
 
 Header header_of(const FeatureTable& table) {
@@ -78,7 +106,8 @@ Header header_of(const FeatureTable& table) {
     }
   }
   return {to_json(table.spec).dump(), table.engine,  MELGRAD_VERSION,
-          hdf5::library_version(),    table.columns, {names.begin(), names.end()}};
+          hdf5::library_version(),    table.columns, {names.begin(), names.end()},
+          shard_text(table.part)};
 }
 
 std::vector<std::uint64_t> row_hashes_of(const FeatureTable& table) {
@@ -101,10 +130,6 @@ std::vector<std::uint64_t> row_hashes_of(const FeatureTable& table) {
     hashes.push_back(input.hash());
   }
   return hashes;
-}
-
-std::string hex(std::uint64_t value) {
-  return fmt::format("{:016x}", value);
 }
 
 // An attribute's name as the name of a dataset: HDF5 reserves '/' and a lone '.'.
@@ -157,6 +182,7 @@ std::vector<std::byte> to_bytes(const FeatureTable& table, const Header& header,
   writer.attribute("engine", header.engine);
   writer.attribute("melgrad_version", header.melgrad_version);
   writer.attribute("hdf5_version", header.hdf5_version);
+  if (!header.shard.empty()) writer.attribute("shard", header.shard);
   writer.attribute("content_hash", hex(hash));
   writer.matrix("features", table.features.view());
   writer.strings("columns", header.columns);
@@ -282,7 +308,8 @@ FeatureFile read_feature_file(const fs::path& file) {
                 reader.string_attribute("melgrad_version"),
                 reader.string_attribute("hdf5_version"),
                 reader.strings("columns"),
-                read_attribute_names(reader)};
+                read_attribute_names(reader),
+                reader.has_attribute("shard") ? reader.string_attribute("shard") : std::string()};
   table.features = reader.matrix("features");
   const auto n_clips = static_cast<std::size_t>(table.features.rows);
   read_clips(reader, header.attributes, table);
@@ -295,6 +322,7 @@ FeatureFile read_feature_file(const fs::path& file) {
       checked_hash(table, header, row_hashes, reader.string_attribute("content_hash"), file.string());
   table.spec =
       with_context(file.string(), [&] { return feature_spec_from_json(parse_json(header.feature_spec)); });
+  table.part = part_of(header.shard, file.string());
   table.engine = std::move(header.engine);
   table.columns = std::move(header.columns);
   if (table.columns.size() != static_cast<std::size_t>(table.features.cols))

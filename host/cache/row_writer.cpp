@@ -4,6 +4,8 @@
 #include <chrono>
 #include <utility>
 
+#include "host/core/thread_name.hpp"
+
 namespace melgrad {
 namespace {
 
@@ -57,6 +59,7 @@ void RowWriter::finish() {
 }
 
 void RowWriter::work() {
+  name_this_thread("row writer");
   using Clock = std::chrono::steady_clock;
   const auto interval =
       std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(interval_s_));

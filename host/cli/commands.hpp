@@ -11,6 +11,7 @@ Command make_train_command(CLI::App& program, CommonOptions& common);
 Command make_evaluate_command(CLI::App& program, CommonOptions& common);
 Command make_predict_command(CLI::App& program, CommonOptions& common);
 Command make_export_command(CLI::App& program, CommonOptions& common);
+Command make_merge_command(CLI::App& program, CommonOptions& common);
 Command make_sweep_command(CLI::App& program, CommonOptions& common);
 Command make_validation_curve_command(CLI::App& program, CommonOptions& common);
 Command make_learning_curve_command(CLI::App& program, CommonOptions& common);

@@ -4,8 +4,10 @@
 
 #include <memory>
 
+#include "host/cache/shards.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/inputs.hpp"
+#include "host/cli/shard_option.hpp"
 #include "host/report/results.hpp"
 #include "host/report/terminal.hpp"
 
@@ -17,21 +19,31 @@ struct ExtractOptions {
   FeatureOptions features;
   std::string output;
   double commit_interval_s = 1;
+  ShardOption shard;
 };
+
+// The file that the features are in now.
+std::string written_file(const ExtractOptions& options, Shard shard) {
+  return shard.is_whole() ? options.output : shard_file(options.output, shard, "h5").string();
+}
 
 int extract(const ExtractOptions& options, const CommonOptions& common, Console& console) {
   const FeatureSpec spec = options.features.read();
+  const Shard shard = options.shard.read(console);
   const Manifest manifest = load_recordings(options.data.data, options.data.pattern, console);
-  const MadeEngine made = make_engine(common, console);
-  const Extraction extraction = extract_features(
-      manifest, spec, *made.engine, options.output,
-      {.n_threads = common.n_threads, .commit_interval_s = options.commit_interval_s}, console);
+  const MadeEngine made = options.shard.make_engine(common, shard, console);
+  const ExtractionOptions how{.n_threads = common.n_threads, .commit_interval_s = options.commit_interval_s};
+  const Extraction extraction =
+      shard.is_whole() ? extract_features(manifest, spec, *made.engine, options.output, how, console)
+                       : extract_shard(manifest, shard, spec, *made.engine, options.output, how, console);
+  const std::string file = written_file(options, shard);
   const ExtractionReport& report = extraction.report;
   const std::vector<Refusal>& refused = report.refused;
   log_refused(refused, console);
 
   if (console.json()) {
-    console.json_result(Json{{"file", options.output},
+    console.json_result(Json{{"file", file},
+                             {"shard", to_json(shard)},
                              {"device", made.engine->name()},
                              {"n_clips", report.n_clips},
                              {"n_cached", report.n_cached},
@@ -43,14 +55,20 @@ int extract(const ExtractOptions& options, const CommonOptions& common, Console&
                              {"feature_spec", to_json(spec)}});
   } else {
     const FeatureSummary summary = summarise(spec, report);
-    std::string text = fmt::format("{}: {} features ({}) of {} clips", options.output, summary.n_features,
-                                   spec.name, report.n_clips - report.n_refused);
+    std::string text = fmt::format("{}: {} features ({}) of {} clips", file, summary.n_features, spec.name,
+                                   report.n_clips - report.n_refused);
     if (report.n_cached > 0) text += fmt::format(", {} of them from the cache", report.n_cached);
     text += fmt::format("\n{} of audio in {}", time_text(report.audio_seconds), time_text(report.seconds));
     if (summary.clips_per_second > 0)
       text += fmt::format(": {:.0f} clips/s, {:.0f} times real time", summary.clips_per_second,
                           summary.real_time_factor);
     console.result(text + "\n" + refusals_text(refused, console.style()));
+  }
+  if (!shard.is_whole()) {
+    console.note(fmt::format("`melgrad merge {}` brings the {} shards together once all have ended",
+                             options.output, shard.count));
+    // mpirun ends all processes when one ends with anything but 0; merge tells of what was refused.
+    return exit_done;
   }
   return refused.empty() ? exit_done : exit_refused;
 }
@@ -74,6 +92,7 @@ Command make_extract_command(CLI::App& program, CommonOptions& common) {
       ->type_name("S")
       ->check(CLI::Range(0.0, 3600.0))
       ->capture_default_str();
+  options->shard.add(app);
   options->features.add(app);
   add_common_options(app, common);
   return {&app, [options, &common](Console& console) { return extract(*options, common, console); }};

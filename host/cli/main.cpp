@@ -77,6 +77,7 @@ int run_program(int argc, const char* const* argv) {
                                          make_predict_command(program, common),
                                          make_export_command(program, common),
                                          make_sweep_command(program, common),
+                                         make_merge_command(program, common),
                                          make_validation_curve_command(program, common),
                                          make_learning_curve_command(program, common),
                                          make_info_command(program, common),

@@ -7,8 +7,10 @@
 #include <set>
 
 #include "host/cache/atomic_file.hpp"
+#include "host/cache/shards.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/inputs.hpp"
+#include "host/cli/shard_option.hpp"
 #include "host/core/date.hpp"
 #include "host/core/pretty_json.hpp"
 #include "host/evaluation/protocols.hpp"
@@ -27,6 +29,7 @@ struct SweepOptions {
   std::int64_t n_iter = 0;
   bool restart = false;
   OverwriteOption overwrite;
+  ShardOption shard;
   FieldOptions<SearchOptions> search;
   FieldOptions<MlpSpec> mlp;
 
@@ -70,20 +73,20 @@ Json report_json(const SweepOptions& options, const MadeEngine& made, const Json
   return json;
 }
 
-SearchResult search(const Dataset& dataset, SearchPlan plan, const Json& key, const SweepOptions& options,
-                    Engine& engine, Console& console) {
-  SearchJournal journal(options.journal(), key, {{"features", options.input}, {"grid", options.grid}},
-                        options.restart);
-  const std::size_t n_fits = plan.n_fits();
+// Calls run(journal), where the journal is of n_fits fits; says how many are finished before and, where the
+// user ends it, after.
+template <class Run>
+auto with_journal(const std::string& file, const Json& key, std::size_t n_fits, const SweepOptions& options,
+                  Console& console, Run&& run) {
+  SearchJournal journal(file, key, {{"features", options.input}, {"grid", options.grid}}, options.restart);
   if (journal.n_damaged() > 0)
-    console.warn(fmt::format("{}: {} damaged lines: their fits are done again", options.journal(),
-                             journal.n_damaged()));
+    console.warn(fmt::format("{}: {} damaged lines: their fits are done again", file, journal.n_damaged()));
   if (!journal.finished().empty())
-    console.note(fmt::format("{}: {} of {} fits were finished before", options.journal(),
-                             journal.finished().size(), n_fits));
+    console.note(
+        fmt::format("{}: {} of {} fits were finished before", file, journal.finished().size(), n_fits));
   console.heed_interrupts();
   try {
-    return run_search(dataset, std::move(plan), engine, &journal, console);
+    return run(journal);
   } catch (const Interrupted&) {
     console.note(fmt::format("interrupted: {} of {} fits are finished; the same command goes on from there",
                              journal.finished().size(), n_fits));
@@ -91,10 +94,37 @@ SearchResult search(const Dataset& dataset, SearchPlan plan, const Json& key, co
   }
 }
 
+int sweep_shard(const SweepOptions& options, std::vector<Candidate> candidates,
+                const SearchOptions& search_options, Shard shard, const CommonOptions& common,
+                Console& console) {
+  make_shards_folder(options.output);
+  const std::string file = shard_file(options.output, shard, "journal").string();
+  const FileLock lock(file + ".lock", file);
+  const FeatureTable table = read_feature_table(options.input);
+  const Dataset dataset = with_context(options.input, [&] { return make_dataset(table); });
+  const MadeEngine made = options.shard.make_engine(common, shard, console);
+  const SearchPlan plan = plan_search(dataset, std::move(candidates), search_options);
+  const Json key = shard_key(search_key(dataset, plan, made.engine->name()), plan, shard);
+  const auto n_fits = static_cast<std::size_t>(shard.n_taken(static_cast<Index>(plan.n_search_fits())));
+  with_journal(file, key, n_fits, options, console, [&](SearchJournal& journal) {
+    run_search_shard(dataset, plan, *made.engine, shard, journal, console);
+  });
+  if (console.json())
+    console.json_result(Json{{"file", file}, {"shard", to_json(shard)}, {"n_fits", n_fits}});
+  else
+    console.result(fmt::format("{}: {} of {} fits\n", file, n_fits, plan.n_fits()));
+  console.note(fmt::format("`melgrad merge {}` brings the {} shards together once all have ended",
+                           options.output, shard.count));
+  return exit_done;
+}
+
 int sweep(const SweepOptions& options, const CommonOptions& common, Console& console) {
   std::vector<Candidate> candidates = read_candidates(options, common);
   SearchOptions search_options = options.search.read();
   search_options.random_state = common.random_state;
+  const Shard shard = options.shard.read(console);
+  if (!shard.is_whole())
+    return sweep_shard(options, std::move(candidates), search_options, shard, common, console);
   const FileLock lock(options.output + ".lock", options.output);
   check_outputs(options);
   remove_leftover_temporaries(options.output);
@@ -104,7 +134,11 @@ int sweep(const SweepOptions& options, const CommonOptions& common, Console& con
   const MadeEngine made = make_engine(common, console);
   SearchPlan plan = plan_search(dataset, std::move(candidates), search_options);
   const Json key = search_key(dataset, plan, made.engine->name());
-  const SearchResult result = search(dataset, std::move(plan), key, options, *made.engine, console);
+  const std::size_t n_fits = plan.n_fits();
+  const SearchResult result =
+      with_journal(options.journal(), key, n_fits, options, console, [&](SearchJournal& journal) {
+        return run_search(dataset, std::move(plan), *made.engine, &journal, console);
+      });
 
   const Json json = report_json(options, made, key, result);
   const std::string text = pretty_text(json);
@@ -155,6 +189,7 @@ Command make_sweep_command(CLI::App& program, CommonOptions& common) {
       ->default_str("0");
   app.add_flag("--restart", options->restart, "forget what is finished");
   options->overwrite.add(app);
+  options->shard.add(app);
   options->search.add(app, "Search (scikit-learn's GridSearchCV)", {});
   options->mlp.add(app, "Network (scikit-learn's MLPClassifier): before [mlp] of the grid", {});
   add_common_options(app, common);

@@ -67,6 +67,15 @@ MadeEngine choose_automatically(const EngineMakers& makers) {
 
 }  // namespace
 
+std::string device_of_process(std::string_view device, int local_index, const CudaStatus& cuda) {
+  if (device != "auto" && device != "cuda") return std::string(device);
+  std::vector<int> usable;
+  for (const CudaDevice& each : cuda.devices)
+    if (each.why_not.empty()) usable.push_back(each.index);
+  if (!cuda.why_not.empty() || usable.empty()) return std::string(device);
+  return fmt::format("cuda:{}", usable[static_cast<std::size_t>(local_index) % usable.size()]);
+}
+
 MadeEngine choose_engine(std::string_view device, const EngineMakers& makers) {
   if (device == "cpu") return {makers.cpu(), {}, false};
   if (device == "auto") return choose_automatically(makers);

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "host/engine/cuda_status.hpp"
@@ -19,5 +20,9 @@ struct EngineMakers {
 
 // make_engine's rules.
 MadeEngine choose_engine(std::string_view device, const EngineMakers& makers);
+
+// The device of one process of several on a machine: each takes one of the usable GPUs in turn where any GPU
+// was asked for. local_index counts the machine's processes from 0.
+std::string device_of_process(std::string_view device, int local_index, const CudaStatus& cuda);
 
 }  // namespace melgrad

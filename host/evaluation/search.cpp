@@ -72,11 +72,12 @@ struct Block {
 class SearchRun {
  public:
   SearchRun(const Dataset& dataset, const SearchPlan& plan, Engine& engine, SearchJournal* journal,
-            const StackLimits& limits)
+            const StackLimits& limits, Shard shard = {})
       : dataset_(dataset),
         plan_(plan),
         engine_(engine),
         journal_(journal),
+        shard_(shard),
         scoring_{.train_scores = plan.options.return_train_score, .limits = limits} {
     for (std::size_t i = 0; i < plan.candidates.size(); ++i) {
       trained_index_.push_back(plan.same_as[i] == i ? n_trained_++ : trained_index_[plan.same_as[i]]);
@@ -115,8 +116,9 @@ class SearchRun {
 
   std::size_t n_blocks() const { return blocks_.size(); }
   std::size_t n_unfinished() const {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(scores_, [](const auto& score) { return !score.has_value(); }));
+    std::size_t n = 0;
+    for (std::size_t i = 0; i < scores_.size(); ++i) n += is_ours(i) && !scores_[i];
+    return n;
   }
   std::vector<FitScore> fits_of(std::size_t block, std::size_t candidate) const {
     const std::size_t first = number(blocks_[block], candidate, 0, 0);
@@ -134,6 +136,10 @@ class SearchRun {
   std::vector<FitScore> outer_fits(std::size_t fold) const { return taken(outer_number(fold, 0), n_seeds()); }
 
  private:
+  // Fits of the outer folds wait for all others, so that no shard of several has them.
+  bool is_ours(std::size_t number) const {
+    return shard_.is_whole() || (number < plan_.n_search_fits() && shard_.takes(static_cast<Index>(number)));
+  }
   std::size_t n_seeds() const { return static_cast<std::size_t>(plan_.options.seeds); }
   std::size_t fits_of_block() const { return n_trained_ * plan_.folds.size() * n_seeds(); }
   std::size_t number(const Block& block, std::size_t candidate, std::size_t fold, std::size_t seed) const {
@@ -145,7 +151,7 @@ class SearchRun {
 
   void add_task(std::size_t number, std::size_t candidate, const Split& split, std::size_t seed,
                 std::vector<FitTask>& tasks, std::vector<std::size_t>& numbers) const {
-    if (scores_[number]) return;
+    if (scores_[number] || !is_ours(number)) return;
     FitTask& task = tasks.emplace_back(FitTask{plan_.candidates[candidate].spec, &split});
     task.spec.random_state += static_cast<std::int64_t>(seed);
     numbers.push_back(number);
@@ -195,6 +201,7 @@ class SearchRun {
   const SearchPlan& plan_;
   Engine& engine_;
   SearchJournal* journal_;
+  Shard shard_;
   ScoringOptions scoring_;
   std::vector<std::size_t> trained_index_;  // [n_candidates]
   std::size_t n_trained_ = 0;
@@ -249,6 +256,15 @@ std::vector<ScoreSummary> summarise_scores(std::span<const std::vector<std::opti
                      return other.mean && (!summary.mean || *other.mean > *summary.mean);
                    }));
   return summaries;
+}
+
+void run_search_shard(const Dataset& dataset, const SearchPlan& plan, Engine& engine, Shard shard,
+                      SearchJournal& journal, Progress& progress, const StackLimits& limits) {
+  SearchRun run(dataset, plan, engine, &journal, limits, shard);
+  SearchProgress telling(progress);
+  telling.begin("search", static_cast<Index>(run.n_unfinished()));
+  run.run_blocks(telling);
+  telling.end();
 }
 
 SearchResult run_search(const Dataset& dataset, SearchPlan plan, Engine& engine, SearchJournal* journal,

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "host/cache/journal.hpp"
+#include "host/core/shard.hpp"
 #include "host/evaluation/fit_scores.hpp"
 #include "host/models/search_grid.hpp"
 
@@ -63,15 +64,16 @@ struct SearchPlan {
   std::vector<std::vector<Split>> inner;  // [nested][folds], of each outer fold's training rows
   std::vector<std::string> notes;         // what a reader of the results must know
 
-  std::size_t n_trained() const;  // candidates that are trained: same_as themselves
-  std::size_t n_fits() const;     // of all searches and outer folds
+  std::size_t n_trained() const;      // candidates that are trained: same_as themselves
+  std::size_t n_fits() const;         // of all searches and outer folds
+  std::size_t n_search_fits() const;  // of all searches: those that depend on no other's result
 };
 // Throws where the data set does not allow the protocol.
 SearchPlan plan_search(const Dataset& dataset, std::vector<Candidate> candidates,
                        const SearchOptions& options);
 
 // What every number of the results follows from, part by part, in hashes: features, candidates, splits,
-// options, program and engine.
+// options, program and kind of engine ("cpu", "cuda": whichever GPU).
 Json search_key(const Dataset& dataset, const SearchPlan& plan, std::string_view engine_name);
 
 // The fits that are finished, kept on the disk.
@@ -128,5 +130,16 @@ struct SearchResult {
 // `journal` may be null. Stage "search" of `progress` counts the fits that are left to do.
 SearchResult run_search(const Dataset& dataset, SearchPlan plan, Engine& engine, SearchJournal* journal,
                         Progress& progress, const StackLimits& limits = ScoringOptions{}.limits);
+
+// The fits of one process of several: of those that depend on no other's result the shard's, into its
+// journal, which is of search_key with shard_key's part. Stage "search" of `progress` as above.
+Json shard_key(Json key, const SearchPlan& plan, Shard shard);
+void run_search_shard(const Dataset& dataset, const SearchPlan& plan, Engine& engine, Shard shard,
+                      SearchJournal& journal, Progress& progress,
+                      const StackLimits& limits = ScoringOptions{}.limits);
+// Brings the shards' journals together in `journal`, whatever it holds of the same sweep already. Returns how
+// many fits it holds. Throws where the shards are not of one sweep, or not finished.
+std::size_t merge_search_journals(std::span<const std::filesystem::path> shards,
+                                  const std::filesystem::path& journal);
 
 }  // namespace melgrad

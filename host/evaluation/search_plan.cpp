@@ -109,8 +109,11 @@ std::size_t SearchPlan::n_trained() const {
 }
 
 std::size_t SearchPlan::n_fits() const {
-  const auto seeds = static_cast<std::size_t>(options.seeds);
-  return n_trained() * folds.size() * (1 + outer.size()) * seeds + outer.size() * seeds;
+  return n_search_fits() + outer.size() * static_cast<std::size_t>(options.seeds);
+}
+
+std::size_t SearchPlan::n_search_fits() const {
+  return n_trained() * folds.size() * (1 + outer.size()) * static_cast<std::size_t>(options.seeds);
 }
 
 SearchPlan plan_search(const Dataset& dataset, std::vector<Candidate> candidates,
@@ -148,7 +151,7 @@ Json search_key(const Dataset& dataset, const SearchPlan& plan, std::string_view
           {"splits", splits_key(plan)},
           {"options", to_json_fields(plan.options)},
           {"melgrad", MELGRAD_VERSION},
-          {"engine", engine_name}};
+          {"engine", engine_name.substr(0, engine_name.find(':'))}};
 }
 
 }  // namespace melgrad

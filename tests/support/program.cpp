@@ -14,7 +14,7 @@ namespace {
 
 // In the child: only async-signal-safe calls until exec.
 [[noreturn]] void become_program(char* const* arguments, const char* out, const char* err,
-                                 const ProgramOptions& options) {
+                                 char* const* environment, const ProgramOptions& options) {
   const int in_file = open("/dev/null", O_RDONLY);
   const int out_file = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0600);
   const int err_file = open(err, O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -23,7 +23,7 @@ namespace {
   if (options.without_root_access && geteuid() == 0)
     for (const int capability : {CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH})
       ready = ready && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0;
-  if (ready) execv(arguments[0], arguments);
+  if (ready) execve(arguments[0], arguments, environment);
   _exit(126);
 }
 
@@ -38,9 +38,14 @@ RunningProgram::RunningProgram(const std::vector<std::string>& arguments, const 
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
+  std::vector<std::string> variables = options.variables;
+  std::vector<char*> environment;
+  for (std::string& variable : variables) environment.push_back(variable.data());
+  for (char** variable = environ; *variable != nullptr; ++variable) environment.push_back(*variable);
+  environment.push_back(nullptr);
   child_ = fork();
   if (child_ < 0) throw std::runtime_error("fork failed");
-  if (child_ == 0) become_program(argv.data(), out_.c_str(), err_.c_str(), options);
+  if (child_ == 0) become_program(argv.data(), out_.c_str(), err_.c_str(), environment.data(), options);
 }
 
 RunningProgram::~RunningProgram() {

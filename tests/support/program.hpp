@@ -20,6 +20,7 @@ struct ProgramRun {
 struct ProgramOptions {
   std::filesystem::path working_folder = {};  // empty: this process's
   std::filesystem::path stdout_file = {};     // empty: captured in ProgramRun::out
+  std::vector<std::string> variables = {};    // "NAME=VALUE", besides this process's environment
   // Root reads everything; without these capabilities it is refused like anybody.
   bool without_root_access = false;
 };
