@@ -17,5 +17,6 @@ Command make_validation_curve_command(CLI::App& program, CommonOptions& common);
 Command make_learning_curve_command(CLI::App& program, CommonOptions& common);
 Command make_info_command(CLI::App& program, CommonOptions& common);
 Command make_bench_command(CLI::App& program, CommonOptions& common);
+Command make_generate_command(CLI::App& program, CommonOptions& common);
 
 }  // namespace melgrad

@@ -12,6 +12,7 @@
 #include <set>
 
 #include "host/cache/hdf5.hpp"
+#include "host/cli/build_info.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/inputs.hpp"
 #include "host/core/parallel.hpp"
@@ -85,6 +86,14 @@ std::string cuda_text(const CudaStatus& cuda) {
   return text;
 }
 
+Json to_json(const BuildInfo& build) {
+  return {{"git", build.git},
+          {"type", build.type},
+          {"flags", build.flags},
+          {"sanitizers", build.sanitizers},
+          {"cuda_architectures", build.cuda_architectures}};
+}
+
 Json program_info(const CommonOptions& common, const CudaStatus& cuda) {
   choose_simd();
   return {{"version", MELGRAD_VERSION},
@@ -95,6 +104,7 @@ Json program_info(const CommonOptions& common, const CudaStatus& cuda) {
            "GCC " __VERSION__
 #endif
           },
+          {"build", to_json(build_info())},
           {"simd", simd_name()},
           {"threads", resolve_threads(common.n_threads)},
           {"cuda", to_json(cuda)},
@@ -102,9 +112,11 @@ Json program_info(const CommonOptions& common, const CudaStatus& cuda) {
 }
 
 std::string text_of(const Json& info, const CudaStatus& cuda) {
-  std::string text = fmt::format("melgrad {}, built by {}\nCPU: {}, {} threads\n",
-                                 info["version"].get<std::string>(), info["compiler"].get<std::string>(),
-                                 info["simd"].get<std::string>(), info["threads"].get<int>());
+  const BuildInfo build = build_info();
+  std::string text = fmt::format(
+      "melgrad {}{}, built by {}, {}: {}\nCPU: {}, {} threads\n", info["version"].get<std::string>(),
+      *build.git == '\0' ? "" : fmt::format(" ({})", build.git), info["compiler"].get<std::string>(),
+      build.type, build.flags, info["simd"].get<std::string>(), info["threads"].get<int>());
   text += cuda_text(cuda);
   std::vector<std::string> libraries;
   for (const auto& [name, version] : info["libraries"].items())

@@ -68,6 +68,7 @@ int run_program(int argc, const char* const* argv) {
   program.formatter(std::make_shared<HelpFormatter>());
   program.footer(examples);
   program.set_help_flag("-h,--help", "this help");
+  program.set_help_all_flag("--help-all", "the help of every command");
   program.set_version_flag("--version", "melgrad " MELGRAD_VERSION, "the version");
   CommonOptions common;
   const std::vector<Command> commands = {make_run_command(program, common),
@@ -81,7 +82,8 @@ int run_program(int argc, const char* const* argv) {
                                          make_validation_curve_command(program, common),
                                          make_learning_curve_command(program, common),
                                          make_info_command(program, common),
-                                         make_bench_command(program, common)};
+                                         make_bench_command(program, common),
+                                         make_generate_command(program, common)};
 
   if (argc < 2) {
     fmt::print(stderr, "{}", program.help());
@@ -90,7 +92,8 @@ int run_program(int argc, const char* const* argv) {
   const std::string first = argv[1];
   const auto command = std::find_if(commands.begin(), commands.end(),
                                     [&](const Command& each) { return each.app->get_name() == first; });
-  const bool is_program_option = first == "-h" || first == "--help" || first == "--version";
+  const bool is_program_option =
+      first == "-h" || first == "--help" || first == "--help-all" || first == "--version";
   if (command == commands.end() && !is_program_option) return unknown_command(first, commands);
   const CLI::App& parsed = command == commands.end() ? program : *command->app;
   try {
