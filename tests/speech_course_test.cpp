@@ -98,13 +98,13 @@ TEST_SUITE("speech_course") {
     }
   }
 
-  TEST_CASE("values of groups before pitch are left to others") {
+  TEST_CASE("values of groups before prosody are left to others") {
     const SpeechInput input(speech_voice("five frames"));
-    const std::vector<SpeechGroup> groups{mfcc, prosody, thirds, eighths};
+    const std::vector<SpeechGroup> groups{mfcc, shape, thirds, eighths};
     std::vector<float> row(n_values(groups), 7.0f);
     SpeechClipGroups().put(input.frames(), groups, row);
-    CHECK(std::all_of(row.begin(), row.begin() + 137, [](float value) { return value == 7.0f; }));
-    CHECK(std::none_of(row.begin() + 137, row.end(), [](float value) { return value == 7.0f; }));
+    CHECK(std::all_of(row.begin(), row.begin() + 106, [](float value) { return value == 7.0f; }));
+    CHECK(std::none_of(row.begin() + 106, row.end(), [](float value) { return value == 7.0f; }));
   }
 
   TEST_CASE("awkward clips have finite values") {

@@ -1,6 +1,7 @@
 #include "host/cpu/pitch_path.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -21,12 +22,17 @@ constexpr double octave_jump_cost = 0.35;
 constexpr double voicing_cost = 0.14;  // of a change between voiced and unvoiced
 constexpr double ceiling_hz = 600;
 
+constexpr Index frames_behind = 2;  // that a median of 5 reads
+
 constexpr std::size_t least_voiced = 6;
 constexpr double pitch_of_whisper_hz = 150;
 
 double semitones(double f0_hz) {
   return 12 * std::log2(std::max(f0_hz, 50.0) / 100);
 }
+
+// Zeros behind a clip.
+constexpr Index samples_behind = long_win_length + most_lanes * SpeechFrames::hop_length;
 
 // Everything that follows from f0_hz and height.
 void complete(PitchPath& path, Percentiles& percentiles) {
@@ -65,6 +71,7 @@ std::span<PitchFinder::Candidate> PitchFinder::candidates(Index frame) {
 
 void PitchFinder::find(std::span<const float> samples, Index n_frames, PitchPath& path) {
   find_candidates(samples, n_frames);
+  filter_rough_pitch(samples, n_frames);
   for (Candidate& candidate : candidates(0)) candidate.total = candidate.strength;
   for (Index frame = 1; frame < n_frames; ++frame) connect(frame);
 
@@ -90,11 +97,19 @@ void PitchFinder::find_candidates(std::span<const float> samples, Index n_frames
   candidates_.resize(at(n_frames) * most_candidates);
   correlations_.r = r_.data();
   const int lanes = kernels_.lanes;
-  for (Index chunk = 0; chunk < n_frames; chunk += lanes) {
+  const Index n_rough = n_frames + frames_behind;
+  rough_.raw_log_f0.resize(at(n_rough));
+  rough_.periodicity.resize(at(n_rough));
+  for (Index chunk = 0; chunk < n_rough; chunk += lanes) {
     std::array<std::int32_t, most_lanes> first{};
     for (int lane = 0; lane < lanes; ++lane)
       first[at(lane)] = static_cast<std::int32_t>((chunk + lane) * SpeechFrames::hop_length);
     kernels_.correlate(frames_, samples.data(), first.data(), correlations_);
+    for (Index lane = 0; lane < std::min<Index>(lanes, n_rough - chunk); ++lane) {
+      const auto lag = static_cast<double>(correlations_.best_lag[at(lane)]);
+      rough_.raw_log_f0[at(chunk + lane)] = std::log2(SpeechFrames::sample_rate / lag);
+      rough_.periodicity[at(chunk + lane)] = static_cast<double>(correlations_.best_r[at(lane)]);
+    }
     for (Index lane = 0; lane < std::min<Index>(lanes, n_frames - chunk); ++lane) {
       peaks_[at(chunk + lane)] = correlations_.peak[at(lane)];
       const float* const r = r_.data() + lane;
@@ -112,6 +127,23 @@ void PitchFinder::find_candidates(std::span<const float> samples, Index n_frames
     unvoiced = {};
     unvoiced.strength =
         voicing_threshold + std::max(0.0, 2 - intensity / (silence_threshold / (1 + voicing_threshold)));
+  }
+}
+
+// scipy.signal.medfilt over all frames that begin in the clip, zeros before them; left out where they are no
+// more than 5.
+void PitchFinder::filter_rough_pitch(std::span<const float> samples, Index n_frames) {
+  const std::vector<double>& raw = rough_.raw_log_f0;
+  rough_.log_f0.assign(raw.begin(), raw.begin() + n_frames);
+  rough_.periodicity.resize(at(n_frames));
+  const auto n_begun = (static_cast<Index>(samples.size()) - samples_behind) / SpeechFrames::hop_length + 1;
+  if (n_begun <= 5) return;
+  for (Index frame = 0; frame < n_frames; ++frame) {
+    std::array<double, 5> near{};
+    for (Index i = 0; i < 5; ++i)
+      if (frame + i >= 2) near[at(i)] = raw[at(frame + i - 2)];
+    std::nth_element(near.begin(), near.begin() + 2, near.end());
+    rough_.log_f0[at(frame)] = near[2];
   }
 }
 
@@ -162,8 +194,7 @@ void PitchFinder::connect(Index frame) {
 
 void pad_for_long_frames(std::span<const float> samples, std::vector<float>& padded) {
   constexpr Index before = (long_win_length - SpeechFrames::win_length) / 2;
-  constexpr Index behind = long_win_length + most_lanes * SpeechFrames::hop_length;
-  padded.assign(before + samples.size() + behind, 0.0f);
+  padded.assign(before + samples.size() + samples_behind, 0.0f);
   std::copy(samples.begin(), samples.end(), padded.begin() + before);
 }
 

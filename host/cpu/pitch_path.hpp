@@ -28,6 +28,13 @@ struct PitchPath {
   double median = 0;                          // of semitones
 };
 
+// The most periodic lag of each frame by itself. Frames without a pitch have one, too.
+struct RoughPitch {
+  std::vector<double> log_f0;       // [n_frames] log2 Hz, median of 5 frames
+  std::vector<double> periodicity;  // [n_frames] the autocorrelation at the lag
+  std::vector<double> raw_log_f0;   // [n_frames + 2] of a frame alone
+};
+
 // Keeps its memory from clip to clip.
 class PitchFinder {
  public:
@@ -35,6 +42,7 @@ class PitchFinder {
 
   // samples: see pad_for_long_frames.
   void find(std::span<const float> samples, Index n_frames, PitchPath& path);
+  const RoughPitch& rough() const { return rough_; }
 
  private:
   static constexpr int most_candidates = 10;  // of a frame, and the first of them is "unvoiced"
@@ -50,6 +58,7 @@ class PitchFinder {
   void find_candidates(std::span<const float> samples, Index n_frames);
   void add_candidate(Index frame, double before, double here, double after, int lag);
   void connect(Index frame);
+  void filter_rough_pitch(std::span<const float> samples, Index n_frames);
   std::span<Candidate> candidates(Index frame);
 
   SpeechKernels kernels_;
@@ -58,6 +67,7 @@ class PitchFinder {
   Correlations correlations_;
   std::vector<float> peaks_;       // [n_frames] largest |sample|
   std::vector<int> n_candidates_;  // [n_frames]
+  RoughPitch rough_;
   Percentiles percentiles_;
   std::vector<Candidate> candidates_;  // [n_frames][most_candidates]
 };

@@ -7,6 +7,7 @@
 #include "host/cpu/speech_course.hpp"
 #include "host/cpu/speech_loudness.hpp"
 #include "host/cpu/speech_pitch.hpp"
+#include "host/cpu/speech_prosody.hpp"
 #include "host/cpu/speech_voice.hpp"
 
 namespace melgrad {
@@ -59,6 +60,8 @@ void SpeechClipGroups::put(const SpeechFrames& frames, std::span<const SpeechGro
 
 void SpeechClipGroups::put(SpeechGroup group, const SpeechFrames& frames, std::span<float> values) {
   switch (group) {
+    case SpeechGroup::prosody:
+      return put_prosody(frames, finder_.rough(), contours_, scratch_, values);
     case SpeechGroup::pitch:
       return put_pitch(frames, contours_, spectra_, scratch_, values);
     case SpeechGroup::loudness:

@@ -1,5 +1,5 @@
 #pragma once
-// The groups `pitch` to `mfcc_correlation` of the `speech` set on the CPU. What several groups read (pitch
+// The groups `prosody` to `mfcc_correlation` of the `speech` set on the CPU. What several groups read (pitch
 // track, measures of the voice) is computed once a clip, and only for a group that asks for it.
 
 #include <span>
@@ -15,9 +15,9 @@
 
 namespace melgrad {
 
-// Groups from `pitch` on.
+// Groups from `prosody` on.
 constexpr bool is_clip_group(SpeechGroup group) {
-  return group >= SpeechGroup::pitch;
+  return group >= SpeechGroup::prosody;
 }
 
 // For one thread; allocates nothing after the longest clip.

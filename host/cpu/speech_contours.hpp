@@ -5,6 +5,7 @@
 #include <array>
 #include <cassert>
 #include <cmath>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -48,6 +49,7 @@ struct SpeechScratch {
   PeakFinder peaks;
   std::array<std::vector<double>, 4> values;
   std::vector<float> floats;
+  std::vector<std::uint8_t> flags;
 
   // Empty, with its memory kept.
   std::vector<double>& cleared(std::size_t i) {

@@ -10,8 +10,8 @@
 #include "host/core/error.hpp"
 #include "host/core/parallel.hpp"
 #include "host/cpu/aligned.hpp"
+#include "host/cpu/speech_clip_groups.hpp"
 #include "host/cpu/speech_frames.hpp"
-#include "host/cpu/speech_prosody.hpp"
 #include "host/cpu/speech_tracks.hpp"
 #include "host/cpu/speech_trim.hpp"
 
@@ -42,34 +42,19 @@ class SpeechWorker {
     frames_.full_s = seconds(n_samples);
     frames_.lead_s = seconds(cut.begin);
     frames_.trail_s = seconds(n_samples - cut.end);
+    frames_.mel = tracks_.mel.view();
+    frames_.log_mel = tracks_.log_mel.view();
+    frames_.mfcc = tracks_.mfcc.view();
     frames_.rms_db = tracks_.shape.view().row(static_cast<Index>(SpectralShape::rms_db));
   }
 
-  void put_group(SpeechGroup group, float* values) {
-    const auto statistics = [&](const TrackRows& tracks) {
-      put_mean_and_std(tables_.kernels, tracks, values);
-    };
-    switch (group) {
-      case SpeechGroup::mfcc:
-        return statistics(tracks_.mfcc);
-      case SpeechGroup::mfcc_delta:
-        return statistics(tracks_.mfcc_slopes);
-      case SpeechGroup::mfcc_delta2:
-        return statistics(tracks_.mfcc_curvatures);
-      case SpeechGroup::log_mel:
-        return statistics(tracks_.log_mel);
-      case SpeechGroup::contrast:
-        return statistics(tracks_.contrast);
-      case SpeechGroup::shape:
-        return statistics(tracks_.shape);
-      case SpeechGroup::shape_delta:
-        return statistics(tracks_.shape_slopes);
-      case SpeechGroup::prosody:
-        track_pitch(*tables_.plan.speech, frames_.samples, frames_.n_frames(), pitch_);
-        return put_prosody(frames_, pitch_, values);
-      default:
-        assert(false);
-    }
+  // row [n_features]
+  void put_row(std::span<float> row) {
+    const SpeechPlan& plan = *tables_.plan.speech;
+    for (std::size_t i = 0; i < plan.groups.size(); ++i)
+      if (const TrackRows* tracks = tracks_of(plan.groups[i]))
+        put_mean_and_std(tables_.kernels, *tracks, row.data() + plan.first_feature[i]);
+    if (std::ranges::any_of(plan.groups, is_clip_group)) clip_groups_.put(frames_, plan.groups, row);
   }
 
   std::vector<FrameTrack> tracks() const {
@@ -80,6 +65,28 @@ class SpeechWorker {
   }
 
  private:
+  // Null for a group that is not of statistics over frames.
+  const TrackRows* tracks_of(SpeechGroup group) const {
+    switch (group) {
+      case SpeechGroup::mfcc:
+        return &tracks_.mfcc;
+      case SpeechGroup::mfcc_delta:
+        return &tracks_.mfcc_slopes;
+      case SpeechGroup::mfcc_delta2:
+        return &tracks_.mfcc_curvatures;
+      case SpeechGroup::log_mel:
+        return &tracks_.log_mel;
+      case SpeechGroup::contrast:
+        return &tracks_.contrast;
+      case SpeechGroup::shape:
+        return &tracks_.shape;
+      case SpeechGroup::shape_delta:
+        return &tracks_.shape_slopes;
+      default:
+        return nullptr;
+    }
+  }
+
   static constexpr Index samples_before = 32;  // zeros
 
   static Matrix<float> dense(const TrackRows& tracks) {
@@ -119,15 +126,14 @@ class SpeechWorker {
   std::vector<int> sign_changes_;
   SpeechTracks tracks_;
   SpeechFrames frames_;
-  PitchTrack pitch_;
+  SpeechClipGroups clip_groups_;
 };
 
 class SpeechFeatureExtractor final : public FeatureExtractor {
  public:
   SpeechFeatureExtractor(std::shared_ptr<const SpeechTables> tables, int n_threads)
       : tables_(std::move(tables)) {
-    workers_.reserve(at(n_threads));
-    for (int i = 0; i < n_threads; ++i) workers_.emplace_back(*tables_);
+    for (int i = 0; i < n_threads; ++i) workers_.push_back(std::make_unique<SpeechWorker>(*tables_));
   }
 
   std::unique_ptr<FeatureExtractor> for_another_thread() const override {
@@ -136,11 +142,7 @@ class SpeechFeatureExtractor final : public FeatureExtractor {
 
   void extract(const WaveformBatch& batch, MatrixView<float> rows) override {
     assert(rows.rows == batch.n_clips() && rows.cols == tables_->plan.n_features);
-    const SpeechPlan& speech = *tables_->plan.speech;
-    for_each_clip(batch, [&](Index clip, SpeechWorker& worker) {
-      for (std::size_t i = 0; i < speech.groups.size(); ++i)
-        worker.put_group(speech.groups[i], rows.row(clip).data() + speech.first_feature[i]);
-    });
+    for_each_clip(batch, [&](Index clip, SpeechWorker& worker) { worker.put_row(rows.row(clip)); });
   }
 
   std::vector<std::vector<FrameTrack>> tracks(const WaveformBatch& batch) override {
@@ -155,7 +157,7 @@ class SpeechFeatureExtractor final : public FeatureExtractor {
   void for_each_clip(const WaveformBatch& batch, const Body& body) {
     assert(batch.n_clips() == 0 || batch.sample_rate == tables_->plan.sample_rate);
     const auto of_clip = [&](Index clip, int thread) {
-      SpeechWorker& worker = workers_[at(thread)];
+      SpeechWorker& worker = *workers_[at(thread)];
       worker.read(batch, clip);
       body(clip, worker);
     };
@@ -163,7 +165,7 @@ class SpeechFeatureExtractor final : public FeatureExtractor {
   }
 
   std::shared_ptr<const SpeechTables> tables_;
-  std::vector<SpeechWorker> workers_;  // [n_threads]
+  std::vector<std::unique_ptr<SpeechWorker>> workers_;  // [n_threads]
 };
 
 }  // namespace

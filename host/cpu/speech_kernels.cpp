@@ -101,6 +101,9 @@ LongFrames::LongFrames(int lanes, int fft_columns)
     for (int j = 0; j + lag < long_win_length; ++j)
       sums[at(lag)] += static_cast<double>(window[at(j)]) * static_cast<double>(window[at(j + lag)]);
   for (const double sum : sums) lag_weights.push_back(static_cast<float>(sums[0] / sum));
+  for (int lag = 0; lag < n_lags; ++lag)
+    lag_costs.push_back(
+        static_cast<float>(0.02 * std::log2(static_cast<double>(std::max(lag, 1)) / first_lag)));
 }
 
 HWY_EXPORT(kernels_of_target);

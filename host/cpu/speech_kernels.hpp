@@ -24,13 +24,15 @@ constexpr int most_lanes = 16;
 // Tables and scratch for frames of long_win_length under a Hann window. A transform reads no further than the
 // window, or half of an even sequence, whatever its size.
 struct LongFrames {
-  std::vector<float> window;       // [long_win_length] symmetric Hann
-  std::vector<float> lag_weights;  // [n_lags] the window's autocorrelation at lag 0 over that at the lag
-  LaneFft correlation_power;       // 1024 points: lags below 1024 - 640 do not wrap around
-  LaneFft correlation;             // back, from the power spectrum, which is even
-  LaneFft voice_power;             // 2048 points, 7.8 Hz apart
-  LaneFft cepstrum;                // back, from its logarithm
-  AlignedArray<float> tile;        // [long_win_length + 1][lanes], windowed, without their mean; then a zero
+  static constexpr int first_lag = 26;  // 615 Hz
+  std::vector<float> window;            // [long_win_length] symmetric Hann
+  std::vector<float> lag_weights;       // [n_lags] the window's autocorrelation at lag 0 over that at the lag
+  std::vector<float> lag_costs;         // [n_lags] 0.02 per octave over first_lag
+  LaneFft correlation_power;            // 1024 points: lags below 1024 - 640 do not wrap around
+  LaneFft correlation;                  // back, from the power spectrum, which is even
+  LaneFft voice_power;                  // 2048 points, 7.8 Hz apart
+  LaneFft cepstrum;                     // back, from its logarithm
+  AlignedArray<float> tile;  // [long_win_length + 1][lanes], windowed, without their mean; then a zero
   AlignedArray<float> scratch;
   AlignedArray<float> power;  // [1025][lanes]
   AlignedArray<float> db;     // [1025][lanes] 10 log10(max(power, 1e-10))
@@ -41,8 +43,10 @@ struct LongFrames {
 
 // Autocorrelation of `lanes` frames.
 struct Correlations {
-  std::array<float, most_lanes> peak;    // the largest |sample| of each lane
-  float* r;                              // [n_lags][lanes], see correlate
+  std::array<float, most_lanes> peak;  // the largest |sample| of each lane
+  float* r;                            // [n_lags][lanes], see correlate
+  // Of each lane the lag from first_lag on at which r[lag] - lag_costs[lag] is largest, the first one, and r.
+  std::array<float, most_lanes> best_lag, best_r;
   std::array<int, most_lanes> n_maxima;  // local maxima of each lane, in order of their lags
   std::array<std::array<std::int16_t, n_lags / 2>, most_lanes> maxima;
 };

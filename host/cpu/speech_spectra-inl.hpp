@@ -58,6 +58,17 @@ inline void correlate(LongFrames& frames, const float* samples, const std::int32
     const V weight = broadcast(frames.lag_weights[static_cast<std::size_t>(lag)]);
     store_values(hn::Mul(hn::Mul(load_values(sums, lag), scale), weight), out.r, lag);
   }
+  V best = broadcast(-1e30f), best_r = best, best_lag = best;
+  for (int lag = LongFrames::first_lag; lag < n_lags; ++lag) {
+    const V r = load_values(out.r, lag);
+    const V gain = hn::Sub(r, broadcast(frames.lag_costs[static_cast<std::size_t>(lag)]));
+    const auto is_better = hn::Gt(gain, best);
+    best = hn::IfThenElse(is_better, gain, best);
+    best_r = hn::IfThenElse(is_better, r, best_r);
+    best_lag = hn::IfThenElse(is_better, broadcast(static_cast<float>(lag)), best_lag);
+  }
+  hn::StoreU(best_lag, df, out.best_lag.data());
+  hn::StoreU(best_r, df, out.best_r.data());
   out.n_maxima.fill(0);
   const V least = broadcast(0.15f);
   V before = load_values(out.r, 24), here = load_values(out.r, 25);

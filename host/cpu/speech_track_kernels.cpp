@@ -94,17 +94,8 @@ void to_float(const std::int16_t* HWY_RESTRICT from, Index n, float* HWY_RESTRIC
   for (; i < n; ++i) to[i] = static_cast<float>(from[i]) / 32768;
 }
 
-void transpose(MatrixView<const float> tracks, float* frames) {
-  for (Index begin = 0; begin < tracks.rows; begin += lanes) {
-    const Index first = std::min<Index>(begin, tracks.rows - lanes);
-    const float* rows[lanes];
-    for (Index row = 0; row < lanes; ++row) rows[row] = tracks.row(first + row).data();
-    transpose_rows<FloatWords>(rows, tracks.cols, tracks.rows, frames + first);
-  }
-}
-
 SpeechTrackKernels kernels_of_target() {
-  return {lanes, fft_columns, &analyse, &slopes, &mean_and_std, &sum_blocks, &to_float, &transpose};
+  return {lanes, fft_columns, &analyse, &slopes, &mean_and_std, &sum_blocks, &to_float};
 }
 
 }  // namespace

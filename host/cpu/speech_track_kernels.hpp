@@ -62,8 +62,6 @@ struct SpeechTrackKernels {
   void (*sum_blocks)(const float* samples, Index n_blocks, float* squares, int* sign_changes);
   // int16 of full scale 32768.
   void (*to_float)(const std::int16_t* from, Index n, float* to);
-  // Transposes tracks, of at least `lanes` values, into [n_frames, n_values].
-  void (*transpose)(MatrixView<const float> tracks, float* frames);
 };
 
 // Those of the present instruction set (simd.hpp).

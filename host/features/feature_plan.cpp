@@ -167,13 +167,6 @@ TuningPlan tuning_plan(const FeaturePlan& plan) {
   return tuning;
 }
 
-// numpy.hanning(n)
-std::vector<double> symmetric_hann(int n) {
-  std::vector<double> window(at(n));
-  for (int i = 0; i < n; ++i) window[at(i)] = 0.5 - 0.5 * std::cos(2 * pi * i / (n - 1));
-  return window;
-}
-
 SpeechPlan speech_plan(const FeaturePlan& plan, const Speech& spec) {
   SpeechPlan speech;
   speech.groups = spec.groups;
@@ -188,15 +181,6 @@ SpeechPlan speech_plan(const FeaturePlan& plan, const Speech& spec) {
   speech.window.resize(at(stft.n_fft));
   speech.mel = mel_bank(plan, 64, 50, 8000, false);
   speech.dct = dct_matrix(40, 64);
-  const std::vector<double> pitch_window = symmetric_hann(640);
-  speech.pitch_window.assign(pitch_window.begin(), pitch_window.end());
-  double at_zero = 0;
-  for (std::size_t lag = 0; lag < at(SpeechPlan::n_lags); ++lag) {
-    double sum = 0;
-    for (std::size_t i = lag; i < pitch_window.size(); ++i) sum += pitch_window[i] * pitch_window[i - lag];
-    if (lag == 0) at_zero = sum;
-    speech.lag_gain.push_back(static_cast<float>(at_zero / std::max(sum, 1e-3 * at_zero)));
-  }
   return speech;
 }
 

@@ -113,13 +113,6 @@ struct SpeechPlan {
   std::vector<float> window;         // [n_fft], periodic Hann of win_length, then zeros
   MelBank mel;                       // 64 bands of 50 to 8000 Hz, on a power spectrum
   Matrix<float> dct;                 // [40, 64], DCT-II, ortho
-
-  // Periodicity (Boersma, "Accurate short-term analysis of the fundamental frequency", 1993): a frame of
-  // 40 ms around the middle of frame t has the autocorrelation, divided by that at lag 0,
-  //   r[lag] = autocorrelation of the windowed frame less its mean * lag_gain[lag]
-  std::vector<float> pitch_window;    // [640], symmetric Hann (numpy.hanning)
-  std::vector<float> lag_gain;        // [n_lags], w[0] / max(w[lag], w[0] / 1000) of the window's own
-  static constexpr int n_lags = 248;  // 64.5 Hz and more
 };
 
 struct FeaturePlan {

@@ -4,6 +4,8 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "host/features/speech_clip_names.hpp"
+
 namespace melgrad {
 namespace {
 
@@ -100,8 +102,10 @@ constexpr Words prosody_values{"f0_mean",
 }  // namespace
 
 std::vector<SpeechGroup> all_speech_groups() {
-  using enum SpeechGroup;
-  return {mfcc, mfcc_delta, mfcc_delta2, log_mel, contrast, shape, shape_delta, prosody};
+  std::vector<SpeechGroup> groups;
+  for (std::size_t i = 0; i < enum_names<SpeechGroup>.size(); ++i)
+    groups.push_back(static_cast<SpeechGroup>(i));
+  return groups;
 }
 
 std::vector<std::string> value_names(SpeechGroup group) {
@@ -122,8 +126,8 @@ std::vector<std::string> value_names(SpeechGroup group) {
       return with_prefix(name, prosody_values);
     default: {
       Names names;
-      for (const std::string& number : numbers(static_cast<int>(n_values(group))))
-        names.push_back(fmt::format("{}_{}", name, number));
+      for (const std::string& value : clip_value_names(group))
+        names.push_back(fmt::format("{}_{}", name, value));
       return names;
     }
   }

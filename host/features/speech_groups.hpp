@@ -45,7 +45,7 @@ inline constexpr Index n_values(SpeechGroup group) {
   return counts.at(static_cast<std::size_t>(group));
 }
 
-// All that can be computed.
+// All, in their order.
 std::vector<SpeechGroup> all_speech_groups();
 
 // [n_values(group)], each once among all groups: "mfcc_3_mean", "prosody_f0_median".
