@@ -27,18 +27,19 @@ CourseSpectra::CourseSpectra(const FeatureKernels& kernels)
 void CourseSpectra::modulation(MatrixView<const double> tracks, std::vector<double>& power) {
   const Index n = tracks.cols, lanes = kernels_.lanes;
   power.assign(at(n_modulation_bands * tracks.rows), 0);
+  window_.clear();
+  for (Index i = 0; i < std::min(n, n_fft); ++i)
+    window_.push_back(n == 1 ? 1
+                             : 0.5 - 0.5 * std::cos(2 * std::numbers::pi * static_cast<double>(i) /
+                                                    static_cast<double>(n - 1)));
   for (Index first = 0; first < tracks.rows; first += lanes) {
     const Index n_valid = std::min(lanes, tracks.rows - first);
     std::fill_n(tile_.data(), n_fft * fft_.layout.pitch, 0.0f);
     for (Index lane = 0; lane < n_valid; ++lane) {
       const auto track = tracks.row(first + lane);
       const double mean = mean_of(track);
-      for (Index i = 0; i < std::min(n, n_fft); ++i) {
-        const double window = n == 1 ? 1
-                                     : 0.5 - 0.5 * std::cos(2 * std::numbers::pi * static_cast<double>(i) /
-                                                            static_cast<double>(n - 1));
-        tile_[at(i * fft_.layout.pitch + lane)] = static_cast<float>((track[at(i)] - mean) * window);
-      }
+      for (Index i = 0; i < std::min(n, n_fft); ++i)
+        tile_[at(i * fft_.layout.pitch + lane)] = static_cast<float>((track[at(i)] - mean) * window_[at(i)]);
     }
     kernels_.transform(fft_, tile_.data(), scratch_.data(), power_.data());
     for (Index band = 0; band < n_modulation_bands; ++band)

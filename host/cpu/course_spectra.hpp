@@ -29,7 +29,8 @@ class CourseSpectra {
  private:
   FeatureKernels kernels_;
   LaneFft fft_;
-  AlignedArray<float> tile_;  // [n_fft][fft_.layout.pitch]
+  std::vector<double> window_;  // of the present tracks
+  AlignedArray<float> tile_;    // [n_fft][fft_.layout.pitch]
   AlignedArray<float> scratch_;
   AlignedArray<float> power_;  // [n_bins][lanes]
 };

@@ -48,14 +48,14 @@ std::vector<float> resampling_taps() {
   return taps;
 }
 
-// Levinson and Durbin: the predictor's polynomial, c[0] = 1, from the autocorrelation r [order + 1].
-void solve(std::span<const double> r, std::span<double> c) {
-  std::fill(c.begin(), c.end(), 0.0);
-  c[0] = 1;
-  double error = r[0];
+// Levinson and Durbin: the predictor's polynomial from the autocorrelation r [order + 1], both of one lane of
+// `stride`. White noise 40 dB below the signal lets silence be predicted too.
+void solve(const double* r, std::size_t stride, double* polynomial) {
+  std::array<double, order + 1> c{1};
+  double error = r[0] * 1.0001 + 1e-12;
   for (std::size_t i = 1; i <= order; ++i) {
-    double sum = r[i];
-    for (std::size_t j = 1; j < i; ++j) sum += c[j] * r[i - j];
+    double sum = r[i * stride];
+    for (std::size_t j = 1; j < i; ++j) sum += c[j] * r[(i - j) * stride];
     const double reflection = -sum / error;
     for (std::size_t j = 1; j <= i / 2; ++j) {
       const double low = c[j], high = c[i - j];
@@ -65,6 +65,7 @@ void solve(std::span<const double> r, std::span<double> c) {
     c[i] = reflection;
     error *= 1 - reflection * reflection;
   }
+  for (std::size_t i = 0; i <= order; ++i) polynomial[i * stride] = c[i];
 }
 
 // Keeps the three lowest of the n + 1 formants seen so far, in order.
@@ -95,7 +96,14 @@ bool find_first_three(const double* re, const double* im, Index stride, Formants
 
 }  // namespace
 
-FormantAnalyser::FormantAnalyser(const SpeechKernels& kernels) : kernels_(kernels), taps_(resampling_taps()) {
+FormantAnalyser::FormantAnalyser(const SpeechKernels& kernels)
+    : kernels_(kernels),
+      taps_(resampling_taps()),
+      tile_(at((win_length + order) * kernels.root_lanes)),
+      sums_(at((order + 1) * kernels.root_lanes)),
+      polynomials_(sums_.size()),
+      re_(sums_.size()),
+      im_(sums_.size()) {
   for (Index i = 0; i < win_length; ++i)
     window_.push_back(0.54 - 0.46 * std::cos(2 * std::numbers::pi * static_cast<double>(i) /
                                              static_cast<double>(win_length - 1)));
@@ -111,39 +119,33 @@ void FormantAnalyser::resample(std::span<const float> samples) {
   for (Index i = n - 1; i > 0; --i) samples_[at(i)] -= static_cast<float>(pre_emphasis) * samples_[at(i - 1)];
 }
 
-void FormantAnalyser::predict(Index frame, std::span<double> coefficients) const {
-  constexpr Index n_sums = 12;  // lags in whole vectors; the last is not used
-  std::array<double, win_length + n_sums> x{};
-  const float* const from = samples_.data() + frame * hop_length;
-  for (Index i = 0; i < win_length; ++i) x[at(i)] = static_cast<double>(from[i]) * window_[at(i)];
-  std::array<double, n_sums> r{};
-  for (std::size_t i = 0; i < win_length; ++i)
-    for (std::size_t lag = 0; lag < n_sums; ++lag) r[lag] += x[i] * x[i + lag];
-  r[0] = r[0] * 1.0001 + 1e-12;  // white noise 40 dB below, so that silence can be predicted too
-  solve(std::span<const double>(r).first(order + 1), coefficients);
+void FormantAnalyser::fill_tile(std::span<const Index> voiced) {
+  const auto lanes = at(kernels_.root_lanes);
+  std::fill_n(tile_.data(), (at(win_length) + order) * lanes, 0.0);
+  for (std::size_t lane = 0; lane < voiced.size(); ++lane) {
+    const float* const from = samples_.data() + voiced[lane] * hop_length;
+    for (std::size_t i = 0; i < win_length; ++i)
+      tile_[i * lanes + lane] = static_cast<double>(from[i]) * window_[i];
+  }
 }
 
 void FormantAnalyser::find_formants(const SpeechFrames& frames, std::span<const Index> voiced) {
   resample(frames.samples);
   formants_.clear();
   frames_.clear();
-  constexpr std::size_t most_root_lanes = 8;
-  std::array<double, (order + 1) * most_root_lanes> c;
-  std::array<double, order * most_root_lanes> re, im;
   const auto lanes = at(kernels_.root_lanes);
   for (std::size_t first = 0; first < voiced.size(); first += lanes) {
-    const std::size_t n_valid = std::min(lanes, voiced.size() - first);
-    for (std::size_t lane = 0; lane < lanes; ++lane) {
-      std::array<double, order + 1> coefficients;
-      predict(voiced[first + std::min(lane, n_valid - 1)], coefficients);
-      for (std::size_t k = 0; k <= order; ++k) c[k * lanes + lane] = coefficients[k];
-    }
-    kernels_.roots(order, c.data(), re.data(), im.data());
-    for (std::size_t lane = 0; lane < n_valid; ++lane) {
+    const auto together = voiced.subspan(first, std::min(lanes, voiced.size() - first));
+    fill_tile(together);
+    kernels_.autocorrelate(tile_.data(), win_length, sums_.data());
+    for (std::size_t lane = 0; lane < lanes; ++lane)
+      solve(sums_.data() + lane, lanes, polynomials_.data() + lane);
+    kernels_.roots(order, polynomials_.data(), re_.data(), im_.data());
+    for (std::size_t lane = 0; lane < together.size(); ++lane) {
       Formants found{};
-      if (!find_first_three(re.data() + lane, im.data() + lane, kernels_.root_lanes, found)) continue;
+      if (!find_first_three(re_.data() + lane, im_.data() + lane, kernels_.root_lanes, found)) continue;
       formants_.push_back(found);
-      frames_.push_back(voiced[first + lane]);
+      frames_.push_back(together[lane]);
     }
   }
   if (formants_.size() >= 3) return;

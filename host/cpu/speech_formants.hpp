@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "host/cpu/aligned.hpp"
 #include "host/cpu/speech_contours.hpp"
 #include "host/cpu/speech_kernels.hpp"
 
@@ -28,7 +29,8 @@ class FormantAnalyser {
 
  private:
   void find_formants(const SpeechFrames& frames, std::span<const Index> voiced);
-  void predict(Index frame, std::span<double> coefficients) const;
+  // Of at most root_lanes voiced frames.
+  void fill_tile(std::span<const Index> voiced);
   void resample(std::span<const float> samples);
 
   SpeechKernels kernels_;
@@ -36,6 +38,9 @@ class FormantAnalyser {
   std::vector<double> window_;  // Hamming
   std::vector<float> padded_;
   std::vector<float> samples_;  // at 10 kHz, pre-emphasised
+  // Of root_lanes frames: windowed samples [256 + 10], their autocorrelation [11], predictors [11], roots
+  // [10].
+  AlignedArray<double> tile_, sums_, polynomials_, re_, im_;
   std::vector<Formants> formants_;
   std::vector<Index> frames_;  // whose formants they are
 };

@@ -8,7 +8,7 @@
 #define HWY_TARGET_INCLUDE "host/cpu/speech_kernels.cpp"
 #include <hwy/foreach_target.h>
 // After foreach_target.h, which includes this file once per target.
-#include "host/cpu/speech_roots-inl.hpp"
+#include "host/cpu/speech_prediction-inl.hpp"
 #include "host/cpu/speech_spectra-inl.hpp"
 #include "host/cpu/vector_math-inl.hpp"
 
@@ -35,11 +35,11 @@ void loudness(MatrixView<const float> mel, float* out) {
 
 void resample_by_5_8(const float* HWY_RESTRICT x, Index n, const float* HWY_RESTRICT taps,
                      float* HWY_RESTRICT out) {
-  constexpr Index n_taps = 48;
+  constexpr Index n_taps = 33, n_padded = 48;
   constexpr Index shift[] = {0, 2, 4, 5, 7};
   for (Index i = 0; i < n; ++i) {
     const float* const from = x + 8 * (i / 5) + shift[i % 5];
-    const float* const weights = taps + i % 5 * n_taps;
+    const float* const weights = taps + i % 5 * n_padded;
     V sum = hn::Zero(df);
     for (Index j = 0; j < n_taps; j += lanes)
       sum = hn::MulAdd(hn::LoadU(df, from + j), hn::LoadU(df, weights + j), sum);
@@ -48,7 +48,8 @@ void resample_by_5_8(const float* HWY_RESTRICT x, Index n, const float* HWY_REST
 }
 
 SpeechKernels kernels_of_target() {
-  return {lanes, fft_columns, root_lanes, &correlate, &voice_spectra, &loudness, &roots, &resample_by_5_8};
+  return {lanes,     fft_columns,    root_lanes, &correlate,      &voice_spectra,
+          &loudness, &autocorrelate, &roots,     &resample_by_5_8};
 }
 
 }  // namespace

@@ -75,11 +75,14 @@ struct SpeechKernels {
                         VoiceSpectra& out);
   // out[frame] = sum over bands of max(mel, 1e-10)^0.3 of mel [n_bands, n_frames].
   void (*loudness)(MatrixView<const float> mel, float* out);
+  // r[lag] = sum over j < n of x[j] x[j + lag], lag < 11, of root_lanes frames x [n + 10][root_lanes], the
+  // last 10 zero; r [11][root_lanes]. Aligned.
+  void (*autocorrelate)(const double* x, int n, double* r);
   // The degree roots of root_lanes polynomials z^degree + c[1] z^(degree - 1) + ... + c[degree], c
   // [degree + 1][root_lanes], by the method of Aberth (1973); re, im [degree][root_lanes].
   void (*roots)(int degree, const double* c, double* re, double* im);
-  // out[i], i < n, of sums over 48 inputs: taps[i % 5] . x[8 * (i / 5) + shift[i % 5] ...], shift = 0, 2, 4,
-  // 5, 7; taps [5][48].
+  // out[i], i < n, of sums over 33 inputs, and what fills whole vectors: taps[i % 5] . x[8 * (i / 5) +
+  // shift[i % 5] ...], shift = 0, 2, 4, 5, 7; taps [5][48].
   void (*resample_by_5_8)(const float* x, Index n, const float* taps, float* out);
 };
 

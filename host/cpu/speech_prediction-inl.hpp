@@ -1,14 +1,15 @@
-// All roots of several real polynomials at once, one in each lane of doubles, compiled once per Highway
-// target: see SpeechKernels::roots.
+// Linear prediction of several frames at once, one in each lane of doubles, compiled once per Highway target:
+// see SpeechKernels::autocorrelate and roots.
 //
-// Aberth's iteration (Math. Comp. 27, 1973): each root z moves by N / (1 - N sum over the others of
-// 1 / (z - z')), N = p(z) / p'(z), which converges cubically to simple roots and linearly to multiple ones.
+// Roots are found by Aberth's iteration (Math. Comp. 27, 1973): each root z moves by N / (1 - N sum over the
+// others of 1 / (z - z')), N = p(z) / p'(z), which converges cubically to simple roots and linearly to
+// multiple ones.
 
-#if defined(MELGRAD_HOST_CPU_SPEECH_ROOTS_INL_HPP_) == defined(HWY_TARGET_TOGGLE)
-#ifdef MELGRAD_HOST_CPU_SPEECH_ROOTS_INL_HPP_
-#undef MELGRAD_HOST_CPU_SPEECH_ROOTS_INL_HPP_
+#if defined(MELGRAD_HOST_CPU_SPEECH_PREDICTION_INL_HPP_) == defined(HWY_TARGET_TOGGLE)
+#ifdef MELGRAD_HOST_CPU_SPEECH_PREDICTION_INL_HPP_
+#undef MELGRAD_HOST_CPU_SPEECH_PREDICTION_INL_HPP_
 #else
-#define MELGRAD_HOST_CPU_SPEECH_ROOTS_INL_HPP_
+#define MELGRAD_HOST_CPU_SPEECH_PREDICTION_INL_HPP_
 #endif
 
 #include <hwy/highway.h>
@@ -48,6 +49,19 @@ HWY_INLINE ComplexRoot invert(const ComplexRoot& a) {
   const RootV scale =
       hn::IfThenElseZero(hn::Gt(square, least), hn::Div(root_constant(1), hn::Max(square, least)));
   return {hn::Mul(a.re, scale), hn::Neg(hn::Mul(a.im, scale))};
+}
+
+inline void autocorrelate(const double* HWY_RESTRICT x, int n, double* HWY_RESTRICT r) {
+  constexpr int n_sums = 11;
+  RootV sums[n_sums];
+  for (int lag = 0; lag < n_sums; ++lag) sums[lag] = hn::Zero(root_tag);
+  for (int j = 0; j < n; ++j) {
+    const RootV here = hn::Load(root_tag, x + j * root_lanes);
+    HWY_UNROLL(11)
+    for (int lag = 0; lag < n_sums; ++lag)
+      sums[lag] = hn::MulAdd(here, hn::Load(root_tag, x + (j + lag) * root_lanes), sums[lag]);
+  }
+  for (int lag = 0; lag < n_sums; ++lag) hn::Store(sums[lag], root_tag, r + lag * root_lanes);
 }
 
 inline void roots(int degree, const double* HWY_RESTRICT c, double* re, double* im) {
