@@ -1,5 +1,5 @@
 """The speech set's groups in numpy and scipy, written for reading: mean and standard deviation over frames of
-spectral tracks, and prosody. needs: numpy, scipy, librosa (its mel bank alone)
+spectral tracks, and prosody; the others are in speech_course.py. needs: numpy, scipy, librosa (its mel bank alone)
 
 speech_groups(samples [n] at 16 kHz) -> {group: values}, values as `melgrad info` names them.
 """
@@ -7,6 +7,8 @@ import librosa
 import numpy as np
 import scipy.fft
 import scipy.signal
+
+from speech_course import GROUPS, Clip
 
 RATE, WIN, HOP, N_FFT = 16000, 400, 160, 512
 HZ = np.arange(N_FFT // 2 + 1) * RATE / N_FFT
@@ -134,12 +136,16 @@ def prosody(x, level, whole_s, lead_s, trail_s):
         f0.mean() - f0[0], f0[-1] - f0.mean(), np.argmax(f0) / len(f0), np.argmax(voiced_level) / len(f0)])
 
 
-def speech_groups(samples):
-    samples = np.asarray(samples, np.float64)
+def trimmed(samples):
+    """samples without the silence around them, at least a frame; where they begin and end"""
     begin, end = cut_silence(samples)
     x = samples[begin:end]
-    if len(x) < WIN:
-        x = np.concatenate([x, np.zeros(WIN)])
+    return (x if len(x) >= WIN else np.concatenate([x, np.zeros(WIN)])), begin, end
+
+
+def speech_groups(samples):
+    samples = np.asarray(samples, np.float64)
+    x, begin, end = trimmed(samples)
     n = 1 + (len(x) - WIN) // HOP
     raw = windows(x, n, WIN, HOP)
     power = np.abs(scipy.fft.rfft(raw * scipy.signal.get_window("hann", WIN), N_FFT, axis=1)) ** 2
@@ -154,3 +160,9 @@ def speech_groups(samples):
     level = shapes[8]
     groups["prosody"] = prosody(x, level, len(samples) / RATE, begin / RATE, (len(samples) - end) / RATE)
     return groups
+
+
+def all_speech_groups(samples):
+    """with those of speech_course.py"""
+    clip = Clip(trimmed(np.asarray(samples, np.float64))[0])
+    return speech_groups(samples) | {name: np.array(values_of(clip)) for name, values_of in GROUPS.items()}
