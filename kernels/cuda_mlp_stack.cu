@@ -130,7 +130,7 @@ void CudaMlpStack::train(int n_epochs) {
 MlpRoute CudaMlpStack::route_of(const std::vector<int>& queue) const {
   if (options_.route != MlpRoute::automatic) return options_.route;
   const MlpJob& job = models_.job(queue.front());
-  if (job.spec.batch_norm) return MlpRoute::stack;
+  if (job.spec.batch_norm || models_.has_input_dropout()) return MlpRoute::stack;
   return choose_route(rates_, shape_of(job), models_.size());
 }
 
@@ -268,8 +268,9 @@ std::unique_ptr<MlpStack> make_cuda_mlp_stack(const TrainingSet& training_set, s
   check_jobs(training_set, jobs);
   for (const MlpJob& job : jobs) {
     if (job.spec.precision != Precision::float32) fail("the CUDA engine has no precision bf16");
-    if (job.spec.batch_norm && options.route == MlpRoute::block)
-      fail("the CUDA engine's route `block` has no batch_norm");
+    if (options.route != MlpRoute::block) continue;
+    if (job.spec.batch_norm) fail("the CUDA engine's route `block` has no batch_norm");
+    if (job.spec.input_dropout > 0) fail("the CUDA engine's route `block` has no input_dropout");
   }
   check(cudaSetDevice(options.device), "device");
   return std::make_unique<CudaMlpStack>(training_set, jobs, options);

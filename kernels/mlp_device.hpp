@@ -46,8 +46,11 @@ struct DeviceHyper {
   float beta_1 = 0, beta_2 = 0;
   float one_minus_beta_1 = 0, one_minus_beta_2 = 0;  // rounded from double
   float label_smoothing = 0;
-  float dropout_scale = 1;
-  std::uint32_t dropout_threshold = 0;
+  float dropout_scale = 1, input_dropout_scale = 1;
+  std::uint32_t dropout_threshold = 0, input_dropout_threshold = 0;
+  float clip = 0;       // scaled features are cut to +- this; infinite where they are not
+  int n_copies = 0;     // of each row of the resident matrix
+  int n_originals = 0;  // the matrix's first rows
   bool nesterovs_momentum = true;
   bool shuffle = true;
   bool has_soft_targets = false;  // mixup, label_smoothing or class weights
@@ -71,10 +74,11 @@ struct DeviceModel {
   TrainingState state;
 };
 
-// The resident matrix: [n_rows, stride], features as extracted, then a column of ones, then zeros.
+// The resident matrix: [n_rows, stride], features as extracted, then a column of ones, then zeros. Copies of
+// rows are rows of their own.
 struct DeviceRows {
   const float* features = nullptr;
-  const int* labels = nullptr;
+  const int* labels = nullptr;  // [n_rows]
   Index stride = 0;
 };
 

@@ -243,10 +243,13 @@ __device__ __forceinline__ DeviceStep begin_step(const DeviceHyper& hyper, const
   return step;
 }
 
-// The row of the resident matrix at a position of the epoch.
+// The row of the resident matrix at a position of the epoch: an original or one of its copies.
 __device__ __forceinline__ int row_at(const DeviceModel& model, const EpochPermutation& permutation,
                                       int position) {
-  return model.rows[model.hyper.shuffle ? permutation(static_cast<std::uint32_t>(position)) : position];
+  const DeviceHyper& hyper = model.hyper;
+  const auto at = static_cast<std::uint32_t>(position);
+  const int original = model.rows[hyper.shuffle ? permutation(at) : at];
+  return original + hyper.n_originals * copy_of(hyper.random_state, model.state.n_iter, at, hyper.n_copies);
 }
 
 }  // namespace melgrad::MELGRAD_KERNELS

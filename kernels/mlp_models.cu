@@ -1,6 +1,7 @@
 #include "kernels/mlp_models.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "host/engine/mlp_jobs.hpp"
@@ -25,10 +26,11 @@ __global__ void mlp_initialise_kernel(DeviceLayer layer, int index, float bound,
   model.parameters[layer.norm + 2 * layer.w_stride + col] = 1.0f;
 }
 
-DeviceHyper device_hyper(const MlpSpec& spec, const MlpJob& job, bool has_class_weights) {
+DeviceHyper device_hyper(const TrainingSet& training_set, const MlpJob& job, bool has_class_weights) {
+  const MlpSpec& spec = job.spec;
   DeviceHyper hyper;
   const auto n_rows = static_cast<int>(job.rows.size());
-  hyper.rules = training_rules(spec);
+  hyper.rules = training_rules(spec, n_rows);
   hyper.random_state = spec.random_state;
   hyper.mixup = spec.mixup;
   hyper.batch_size = std::max(1, resolve_batch_size(spec.batch_size, n_rows));
@@ -42,6 +44,11 @@ DeviceHyper device_hyper(const MlpSpec& spec, const MlpJob& job, bool has_class_
   hyper.label_smoothing = static_cast<float>(spec.label_smoothing);
   hyper.dropout_threshold = dropout_threshold(spec.dropout);
   hyper.dropout_scale = static_cast<float>(1 / (1 - spec.dropout));
+  hyper.input_dropout_threshold = dropout_threshold(spec.input_dropout);
+  hyper.input_dropout_scale = static_cast<float>(1 / (1 - spec.input_dropout));
+  hyper.clip = spec.clip > 0 ? static_cast<float>(spec.clip) : std::numeric_limits<float>::infinity();
+  hyper.n_copies = training_set.n_copies;
+  hyper.n_originals = static_cast<int>(training_set.n_rows());
   hyper.nesterovs_momentum = spec.nesterovs_momentum;
   hyper.shuffle = spec.shuffle;
   hyper.has_soft_targets = spec.mixup > 0 || spec.label_smoothing > 0 || has_class_weights;
@@ -167,7 +174,10 @@ DeviceModels::DeviceModels(const TrainingSet& training_set, std::span<const MlpJ
 
 void DeviceModels::upload_inputs(const TrainingSet& training_set, const Stream& stream) {
   layers_ = upload(std::span<const DeviceLayer>(layout_.layers), stream);
-  labels_ = upload(training_set.labels, stream);
+  std::vector<int> labels;
+  for (int copy = 0; copy <= training_set.n_copies; ++copy)
+    labels.insert(labels.end(), training_set.labels.begin(), training_set.labels.end());
+  labels_ = upload(std::span<const int>(labels), stream);
   row_lists_ = upload(std::span<const int>(row_list(jobs_, first_row_, first_validation_row_)), stream);
   scalings_ = upload(
       std::span<const float>(scaling_table(jobs_, training_set.features.cols, matrix_.stride(), scaling_at_)),
@@ -181,7 +191,7 @@ void DeviceModels::upload_inputs(const TrainingSet& training_set, const Stream& 
   class_weights_ = upload(std::span<const float>(all_weights), stream);
 }
 
-void DeviceModels::describe(int index, const TrainingSet&) {
+void DeviceModels::describe(int index, const TrainingSet& training_set) {
   const auto i = static_cast<std::size_t>(index);
   const MlpJob& job = jobs_[i];
   DeviceModel& model = *new (&host_models_.data()[index]) DeviceModel();
@@ -194,7 +204,7 @@ void DeviceModels::describe(int index, const TrainingSet&) {
   model.class_weights = has_class_weights ? class_weights_.data() + class_weights_at_[i] : nullptr;
   model.n_rows = static_cast<int>(job.rows.size());
   model.n_validation = static_cast<int>(job.validation_rows.size());
-  model.hyper = device_hyper(job.spec, job, has_class_weights);
+  model.hyper = device_hyper(training_set, job, has_class_weights);
   model.state = initial_state(model.hyper.rules);
 }
 

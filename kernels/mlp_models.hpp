@@ -1,6 +1,7 @@
 #pragma once
 // The models of a stack in device memory, with all that they read: the resident matrix, scalings, row lists.
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <vector>
@@ -50,6 +51,9 @@ class DeviceModels {
   int size() const { return static_cast<int>(jobs_.size()); }
   const MlpJob& job(int model) const { return jobs_.at(static_cast<std::size_t>(model)); }
   const NetworkLayout& layout() const { return layout_; }
+  bool has_input_dropout() const {  // any of the models
+    return std::ranges::any_of(jobs_, [](const MlpJob& job) { return job.spec.input_dropout > 0; });
+  }
   // The network with its layers in device memory.
   DeviceNetwork network() const;
   DeviceRows rows() const { return {matrix_.data(), labels_.data(), matrix_.stride()}; }

@@ -37,7 +37,8 @@ struct BlockMemory {
   // The next n_rows rows row_of are a minibatch. One thread; a barrier has to follow.
   __device__ __forceinline__ void take_inputs(int n_rows, const Mixup& mixup) {
     step.n_rows = n_rows;
-    inputs = {inputs.rows, workspace.row_of, model.mean, model.inverse_scale, mixup, n_rows};
+    inputs = {inputs.rows, workspace.row_of, model.mean, model.inverse_scale, model.hyper.clip, mixup,
+              n_rows};
   }
   // The loss's gradient by what layer `index` gives, before its activation.
   __device__ __forceinline__ float* delta(int index) const {

@@ -206,7 +206,7 @@ void StackRun::put_step(int first, const Stream& stream) const {
   const NetworkLayout& layout = models_.layout();
   const int n_layers = memory_.network.n_layers;
   begin_step(memory_, first, stream.get());
-  gather_inputs(memory_, stream.get());
+  gather_inputs(memory_, first, stream.get());
   for (int index = 0; index < n_layers; ++index) {
     const DeviceLayer& layer = layout.layers[static_cast<std::size_t>(index)];
     products_.forward(memory_, layout, index, stream.get());

@@ -53,23 +53,42 @@ __global__ void __launch_bounds__(block_size, 2) begin_step_kernel(StepMemory me
     row_of[i] = row_at(model, permutation, first + i);
 }
 
-// inputs [capacity, stride] of each slot: standardised, mixed, zeros from row step.n_rows on. A thread
-// moves 4.
-__global__ void __launch_bounds__(block_size) gather_inputs_kernel(StepMemory memory) {
+// x of columns col .. col + 3, times the factors of dropout where they are features and not the column of
+// ones.
+__device__ __forceinline__ Floats<4> drop_out_inputs(const DeviceModel& model, int n_features,
+                                                     std::uint32_t position, int col, Floats<4> x) {
+  const DeviceHyper& hyper = model.hyper;
+  const PhiloxBlock bits = dropout_bits(hyper.random_state, model.state.n_iter, layer_of_inputs, position,
+                                        static_cast<std::uint32_t>(col) / 4);
+#pragma unroll
+  for (int i = 0; i < 4; ++i)
+    if (col + i < n_features)
+      x.at[i] *= dropout_factor(bits[static_cast<std::size_t>(i)], hyper.input_dropout_threshold,
+                                hyper.input_dropout_scale);
+  return x;
+}
+
+// inputs [capacity, stride] of each slot: standardised, mixed, dropped out, zeros from row step.n_rows on. A
+// thread moves 4.
+__global__ void __launch_bounds__(block_size) gather_inputs_kernel(StepMemory memory, int first) {
   const unsigned slot = blockIdx.y;
   const DeviceModel& model = model_of(memory, slot);
   if (!is_running(model)) return;
   const DeviceStep& step = memory.steps[slot];
-  const GatheredRows source{memory.rows, part(memory.row_of, slot, memory.capacity),
-                            model.mean,  model.inverse_scale,
-                            step.mixup,  step.n_rows};
+  const GatheredRows source{memory.rows,      part(memory.row_of, slot, memory.capacity),
+                            model.mean,       model.inverse_scale,
+                            model.hyper.clip, step.mixup,
+                            step.n_rows};
   const int n_quads = static_cast<int>(memory.rows.stride) / 4;
   const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x), row = i / n_quads,
             col = i % n_quads * 4;
   if (row >= memory.capacity) return;
   const GatheredRows::Row from = source.row(row);
-  store(part(memory.inputs, slot, memory.capacity * memory.rows.stride) + row * memory.rows.stride + col,
-        source.finish(source.fetch(from, col), from, col));
+  Floats<4> x = source.finish(source.fetch(from, col), from, col);
+  if (model.hyper.input_dropout_threshold != 0)
+    x = drop_out_inputs(model, memory.network.layers[0].fan_in, static_cast<std::uint32_t>(first + row), col,
+                        x);
+  store(part(memory.inputs, slot, memory.capacity * memory.rows.stride) + row * memory.rows.stride + col, x);
 }
 
 // A block of 32 x 8 threads takes 32 units of a slot: their mean and variance over the rows of the minibatch,
@@ -324,8 +343,9 @@ LaunchShape over_columns(const StepMemory& memory, const DeviceLayer& layer) {
 void begin_step(const StepMemory& memory, int first, cudaStream_t stream) {
   launch(begin_step_kernel, block_a_slot(memory), stream, memory, first);
 }
-void gather_inputs(const StepMemory& memory, cudaStream_t stream) {
-  launch(gather_inputs_kernel, over_slots(memory, memory.capacity * memory.rows.stride / 4), stream, memory);
+void gather_inputs(const StepMemory& memory, int first, cudaStream_t stream) {
+  launch(gather_inputs_kernel, over_slots(memory, memory.capacity * memory.rows.stride / 4), stream, memory,
+         first);
 }
 void normalise(const StepMemory& memory, const DeviceLayer& layer, cudaStream_t stream) {
   launch(normalise_kernel, over_columns(memory, layer), stream, memory, layer);

@@ -46,7 +46,7 @@ struct StepMemory {
 
 // `layers` is the host's copy. In the order of a step:
 void begin_step(const StepMemory& memory, int first, cudaStream_t stream);  // rows, rates, mixup
-void gather_inputs(const StepMemory& memory, cudaStream_t stream);
+void gather_inputs(const StepMemory& memory, int first, cudaStream_t stream);
 void normalise(const StepMemory& memory, const DeviceLayer& layer, cudaStream_t stream);
 void activate_outputs(const StepMemory& memory, const DeviceLayer& layer, int index, int first,
                       cudaStream_t stream);

@@ -33,13 +33,14 @@ struct PlainRows {
   __device__ __forceinline__ Floats<4> finish(const Floats<4>& raw, Row, int) const { return raw; }
 };
 
-// The inputs of a minibatch: rows row_of[i] of the resident matrix, standardised, mixed with their partners.
-// (Partners are not fetched ahead: mixup is rare, and the registers are needed.)
+// The inputs of a minibatch: rows row_of[i] of the resident matrix, standardised and clipped, mixed with
+// their partners. (Partners are not fetched ahead: mixup is rare, and the registers are needed.)
 struct GatheredRows {
   DeviceRows rows;
   const int* row_of;  // [n_rows]
   const float* mean;
   const float* inverse_scale;
+  float clip;
   Mixup mixup;
   Index n_rows;
 
@@ -61,14 +62,18 @@ struct GatheredRows {
     if (row.own < 0 || col >= rows.stride) return x;
     const Floats<4> centre = load<4>(mean + col), scale = load<4>(inverse_scale + col);
 #pragma unroll
-    for (int i = 0; i < 4; ++i) x.at[i] = (raw.at[i] - centre.at[i]) * scale.at[i];
+    for (int i = 0; i < 4; ++i) x.at[i] = clipped((raw.at[i] - centre.at[i]) * scale.at[i]);
     if (row.partner < 0) return x;
     const Floats<4> other = load<4>(rows.features + row.partner * rows.stride + col);
 #pragma unroll
     for (int i = 0; i < 4; ++i)
-      x.at[i] =
-          fmaf(mixup.lambda, x.at[i], (1.0f - mixup.lambda) * ((other.at[i] - centre.at[i]) * scale.at[i]));
+      x.at[i] = fmaf(mixup.lambda, x.at[i],
+                     (1.0f - mixup.lambda) * clipped((other.at[i] - centre.at[i]) * scale.at[i]));
     return x;
+  }
+  // The column of ones stays, as clip is 1 at least; NaN stays, too.
+  __device__ __forceinline__ float clipped(float x) const {
+    return x > clip ? clip : x < -clip ? -clip : x;
   }
 };
 

@@ -40,6 +40,8 @@ float to_bf16(float x) {
 
 MlpSpec with_every_option(MlpSpec spec) {
   spec.dropout = 0.3;
+  spec.input_dropout = 0.2;
+  spec.clip = 1.5;
   spec.batch_norm = true;
   spec.label_smoothing = 0.1;
   spec.mixup = 0.4;
@@ -49,13 +51,15 @@ MlpSpec with_every_option(MlpSpec spec) {
 
 // The specification as it is, with each option alone, and with all of them.
 std::vector<MlpSpec> with_options(const MlpSpec& plain) {
-  std::vector<MlpSpec> specs(7, plain);
+  std::vector<MlpSpec> specs(9, plain);
   specs[1].dropout = 0.3;
   specs[2].batch_norm = true;
   specs[3].label_smoothing = 0.1;
   specs[4].mixup = 0.4;
   specs[5].class_weight = ClassWeight::balanced;
-  specs[6] = with_every_option(plain);
+  specs[6].input_dropout = 0.2;
+  specs[7].clip = 1.1;
+  specs[8] = with_every_option(plain);
   return specs;
 }
 
@@ -111,7 +115,8 @@ TEST_SUITE("mlp_options") {
   TEST_CASE("gradients equal central differences of the loss for every layer, activation and loss option") {
     for (Activation activation : activations) {
       for (int n_classes : {2, 4}) {
-        const MlpProblem problem(13, 6, n_classes);
+        MlpProblem problem(13, 6, n_classes);
+        problem.add_copies(2);
         for (const MlpSpec& spec :
              with_options({.hidden_layer_sizes = {5, 4}, .activation = activation, .alpha = 0.1})) {
           CAPTURE(to_json_fields(spec).dump());
@@ -158,18 +163,20 @@ TEST_SUITE("mlp_options") {
       const WithSimd with(simd);
       int turn = 0;
       for (const Case& each : cases) {
-        const MlpProblem problem(each.n_rows, each.n_features, each.n_classes);
+        MlpProblem problem(each.n_rows, each.n_features, each.n_classes);
+        if (turn % 2 == 1) problem.add_copies(1 + turn % 4);
         for (Solver solver : {Solver::sgd, Solver::adam, Solver::adamw}) {
-          for (const MlpSpec& spec : with_options({.hidden_layer_sizes = each.hidden_layer_sizes,
-                                     .activation = activations[static_cast<std::size_t>(turn++) % 5],
-                                     .solver = solver,
-                                     .alpha = 0.01,
-                                     .batch_size = each.batch_size,
-                                     .learning_rate = LearningRate::cosine,
-                                     .learning_rate_init = 1e-3,
-                                     .max_iter = 4,
-                                     .random_state = 7 + turn,
-                                     .epsilon = 1e-4})) {
+          for (const MlpSpec& spec :
+               with_options({.hidden_layer_sizes = each.hidden_layer_sizes,
+               .activation = activations[static_cast<std::size_t>(turn++) % 5],
+               .solver = solver,
+               .alpha = 0.01,
+               .batch_size = each.batch_size,
+               .learning_rate = turn % 4 < 2 ? LearningRate::cosine : LearningRate::one_cycle,
+               .learning_rate_init = 1e-3,
+               .max_iter = 4,
+               .random_state = 7 + turn,
+               .epsilon = 1e-4})) {
             CAPTURE(simd);
             CAPTURE(problem.n_features());
             CAPTURE(to_json_fields(spec).dump());
@@ -183,7 +190,7 @@ TEST_SUITE("mlp_options") {
             for (std::size_t i = 0; i < 3; ++i)
               CHECK(stack->progress(0).loss_curve[i] ==
                     doctest::Approx(reference.progress().loss_curve[i]).epsilon(1e-5));
-            Matrix<float> probabilities(each.n_rows, each.n_classes);
+            Matrix<float> probabilities(problem.view().rows, each.n_classes);
             stack->predict_proba(0, problem.view(), probabilities.view());
             const Matrix<double> expected = reference.predict_proba(problem.view());
             double worst = 0;
@@ -198,7 +205,8 @@ TEST_SUITE("mlp_options") {
   }
 
   TEST_CASE("with every option, a model's bits do not depend on its stack, the threads, or the calls") {
-    const MlpProblem problem(61, 21, 5);
+    MlpProblem problem(61, 21, 5);
+    problem.add_copies(4);
     std::vector<MlpSpec> specs;
     for (int i = 0; i < 7; ++i) {
       MlpSpec spec = with_every_option({.hidden_layer_sizes = {19, 11},
@@ -210,6 +218,8 @@ TEST_SUITE("mlp_options") {
                                         .random_state = i});
       spec.dropout = 0.1 * (i % 4);
       spec.mixup = 0.3 * (i % 2);
+      spec.input_dropout = 0.1 * (i % 3);
+      spec.learning_rate = i % 2 == 0 ? LearningRate::one_cycle : LearningRate::constant;
       specs.push_back(spec);
     }
     for (const int n_threads : {1, 2, 5}) {
@@ -234,8 +244,9 @@ TEST_SUITE("mlp_options") {
           for (const float poison : {NAN, INFINITY}) {
             problem.features(29, 4) = poison;
             const std::vector<int> clean(problem.rows.begin(), problem.rows.end() - 1);
-            const MlpSpec spec =
+            MlpSpec spec =
                 with_every_option({.hidden_layer_sizes = {6, 5}, .activation = activation, .batch_size = 7});
+            if (std::isinf(poison)) spec.clip = 0;  // which would make it finite
             MlpJob good = problem.job(spec);
             good.rows = clean;
             const MlpJob bad = problem.job(spec);
@@ -259,7 +270,8 @@ TEST_SUITE("mlp_options") {
   }
 
   TEST_CASE("with every option, an epoch allocates nothing") {
-    const MlpProblem problem(57, 21, 5);
+    MlpProblem problem(57, 21, 5);
+    problem.add_copies(3);
     const auto stack = make_stack(
         problem, {with_every_option(
                      {.hidden_layer_sizes = {19, 40}, .activation = Activation::gelu, .batch_size = 10})});

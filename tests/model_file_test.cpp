@@ -9,6 +9,7 @@
 #include "host/cache/hdf5.hpp"
 #include "host/core/error.hpp"
 #include "host/cpu/cpu_engine.hpp"
+#include "host/evaluation/predict.hpp"
 #include "host/models/model_file.hpp"
 #include "host/models/trainer.hpp"
 #include "support/audio_files.hpp"
@@ -51,6 +52,8 @@ MlpSpec spec_with_every_option() {
           .epsilon = 1e-6,
           .n_iter_no_change = 20,
           .dropout = 0.2,
+          .input_dropout = 0.1,
+          .clip = 5,
           .batch_norm = true,
           .label_smoothing = 0.1,
           .mixup = 0.3,
@@ -133,6 +136,38 @@ TEST_SUITE("model_file") {
     }
   }
 
+  TEST_CASE("an ensemble comes back whole, and answers with the mean of its members") {
+    const TemporaryFolder folder;
+    MlpSpec spec = spec_with_every_option();
+    Classifier classifier = make_classifier(3, spec);
+    classifier.is_speaker_normalised = true;
+    for (const int random_state : {6, 7}) {
+      spec.random_state = random_state;
+      classifier.further_members.push_back(make_classifier(3, spec).parameters);
+    }
+    save_classifier(classifier, folder / "model.h5");
+    const Classifier loaded = load_classifier(folder / "model.h5");
+    CHECK(loaded == classifier);
+
+    const MlpProblem problem(33, 9, 3, 8);
+    const auto engine = make_cpu_engine({.n_threads = 1});
+    const Matrix<float> probabilities = predict_proba(*engine, loaded, problem.view());
+    Matrix<float> mean = predict(classifier, problem);
+    for (const MlpParameters& member : classifier.further_members) {
+      Classifier alone = classifier;
+      alone.parameters = member;
+      const Matrix<float> of_member = predict(alone, problem);
+      CHECK_FALSE(of_member == predict(classifier, problem));
+      for (std::size_t i = 0; i < mean.values.size(); ++i) mean.values[i] += of_member.values[i];
+    }
+    for (std::size_t i = 0; i < mean.values.size(); ++i)
+      CHECK(probabilities.values[i] == doctest::Approx(mean.values[i] / 3).epsilon(1e-6));
+
+    classifier.further_members[1].weights[0].values[7] = NAN;
+    CHECK_THROWS_WITH_AS(save_classifier(classifier, folder / "model.h5"),
+                         doctest::Contains("members/2/weights/0[7] is nan"), Error);
+  }
+
   TEST_CASE("every field of a specification has another value than its default in the test before") {
     const Json defaults = to_json_fields(MlpSpec{});
     const Json given = to_json_fields(spec_with_every_option());
@@ -187,8 +222,8 @@ TEST_SUITE("model_file") {
     CHECK(
         write("newer.h5", [](hdf5::Writer& writer) {
           writer.attribute("format", "melgrad model");
-          writer.attribute("format_version", std::int64_t{3});
-        }) == (folder / "newer.h5").string() + ": a model of format version 3; this program reads version 2");
+          writer.attribute("format_version", std::int64_t{4});
+        }) == (folder / "newer.h5").string() + ": a model of format version 4; this program reads version 3");
     write_bytes(folder / "text.h5", "hello");
     CHECK(load_error(folder / "text.h5").starts_with((folder / "text.h5").string()));
     CHECK(load_error(folder / "absent.h5").starts_with((folder / "absent.h5").string()));

@@ -208,6 +208,54 @@ TEST_SUITE("training_rules") {
     }
   }
 
+  TEST_CASE("one_cycle rises over 30 % of the steps and falls over the rest, for every solver") {
+    for (Solver solver : {Solver::sgd, Solver::adam, Solver::adamw}) {
+      MlpSpec spec{.solver = solver,
+                   .batch_size = 10,
+                   .learning_rate = LearningRate::one_cycle,
+                   .learning_rate_init = 0.5,
+                   .max_iter = 10};
+      spec.beta_1 = spec.beta_2 = 0;
+      const TrainingRules rules = training_rules(spec, 95);
+      CHECK(rules.n_steps == 100);
+      TrainingState state = initial_state(rules);
+      const auto rate = [&](int step) {
+        state.n_steps = step;
+        return step_rates(rules, state).learning_rate;
+      };
+      // torch.optim.lr_scheduler.OneCycleLR(max_lr=0.5, total_steps=100, cycle_momentum=False)
+      CHECK(rate(0) == doctest::Approx(0.02));
+      CHECK(rate(10) == doctest::Approx(0.14758197).epsilon(1e-7));
+      CHECK(rate(29) == doctest::Approx(0.5));
+      CHECK(rate(64) == doctest::Approx(0.250001).epsilon(1e-7));
+      CHECK(rate(99) == doctest::Approx(2e-6));
+    }
+    CHECK(std::isfinite(one_cycle_rate(0.1, 0, 1)));
+    CHECK(training_rules({.batch_size = 10, .max_iter = 7, .batch_norm = true}, 41).n_steps == 28);
+  }
+
+  TEST_CASE("an original comes with its probability and the copies equally often, anew in each epoch") {
+    for (int n_copies : {1, 4}) {
+      const int n = 50'000;
+      std::vector<int> counts(static_cast<std::size_t>(1 + n_copies));
+      int n_changed = 0;
+      for (int position = 0; position < n; ++position) {
+        const auto at = static_cast<std::uint32_t>(position);
+        const int copy = copy_of(3, 2, at, n_copies);
+        ++counts.at(static_cast<std::size_t>(copy));
+        n_changed += copy != copy_of(3, 3, at, n_copies);
+      }
+      const double share = 0.3 + 0.7 / (1 + n_copies);
+      CHECK(std::abs(counts[0] - share * n) < 4 * std::sqrt(n * share * (1 - share)));
+      const double rest = (1 - share) / n_copies;
+      for (std::size_t copy = 1; copy < counts.size(); ++copy)
+        CHECK(std::abs(counts[copy] - rest * n) < 4 * std::sqrt(n * rest * (1 - rest)));
+      const double stays = share * share + n_copies * rest * rest;
+      CHECK(std::abs(n_changed - (1 - stays) * n) < 4 * std::sqrt(n * stays * (1 - stays)));
+    }
+    CHECK(copy_of(3, 2, 5, 0) == 0);
+  }
+
   TEST_CASE("a last minibatch of one row is left out with batch_norm only") {
     CHECK(rows_of_epoch(true, 10, 41) == 40);
     CHECK(rows_of_epoch(false, 10, 41) == 41);

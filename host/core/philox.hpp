@@ -19,7 +19,8 @@ enum class RandomStream : std::uint32_t {
   mixup,
   split,
   bootstrap,
-  search
+  search,
+  copies
 };
 
 // Ten rounds over counter [4] with key [2].

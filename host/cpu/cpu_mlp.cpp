@@ -52,6 +52,8 @@ class CpuMlpStack final : public MlpStack {
   double train_epoch(Model& model, bool is_resident, MlpWorkspace& workspace) const;
   double gather_minibatch(const Model& model, const RowChoice& choice, int index, int n_rows,
                           bool is_resident, MlpWorkspace& workspace) const;
+  RowChoice draw_copies(const Model& model, const RowChoice& choice, int n_rows,
+                        MlpWorkspace& workspace) const;
   double validation_score(const Model& model, MlpWorkspace& workspace) const;
   Index training_capacity() const;
   bool has_slopes() const;
@@ -77,7 +79,7 @@ CpuMlpStack::CpuMlpStack(const TrainingSet& training_set, std::span<const MlpJob
   for (const MlpJob& job : jobs) {
     Model& model = models_.emplace_back();
     model.job = job;
-    model.rules = training_rules(job.spec);
+    model.rules = training_rules(job.spec, static_cast<int>(job.rows.size()));
     model.state = initial_state(model.rules);
     model.class_weights = class_weights(training_set, job);
   }
@@ -183,7 +185,9 @@ void CpuMlpStack::gather(MatrixView<const float> features, const RowChoice& choi
 bool CpuMlpStack::make_resident(const Model& model, MlpWorkspace& workspace) const {
   const auto n_rows = static_cast<Index>(model.job.rows.size());
   const bool is_small = n_rows * row_stride(network_.layers[0].fan_in + 1) <= max_resident_floats;
-  if (!network_.layers[0].transposed || !is_small || model.job.spec.mixup != 0) return false;
+  const MlpSpec& spec = model.job.spec;
+  const bool is_altered = spec.mixup != 0 || spec.input_dropout != 0 || training_set_.n_copies != 0;
+  if (!network_.layers[0].transposed || !is_small || is_altered) return false;
   workspace.reserve_resident(network_, n_rows);
   kernels_.gather(network_, training_set_.features, {model.job.rows.data(), nullptr, 0}, n_rows, Mixup{},
                   workspace, workspace.resident.data());
@@ -202,6 +206,19 @@ OptimiserStep optimiser_step(const MlpSpec& spec) {
   return step;
 }
 
+// The rows of the features that the rows of a minibatch are taken from.
+RowChoice CpuMlpStack::draw_copies(const Model& model, const RowChoice& choice, int n_rows,
+                                   MlpWorkspace& workspace) const {
+  if (training_set_.n_copies == 0) return choice;
+  const auto n_originals = static_cast<int>(training_set_.n_rows());
+  for (int i = 0; i < n_rows; ++i)
+    workspace.drawn[static_cast<std::size_t>(i)] =
+        static_cast<int>(choice[i]) + n_originals * copy_of(model.job.spec.random_state, model.state.n_iter,
+                                                            static_cast<std::uint32_t>(choice.first + i),
+                                                            training_set_.n_copies);
+  return {workspace.drawn.data(), nullptr, 0};
+}
+
 // The inputs and labels, or targets, of minibatch `index` of the epoch; gives the sum of its rows' weights.
 double CpuMlpStack::gather_minibatch(const Model& model, const RowChoice& choice, int index, int n_rows,
                                      bool is_resident, MlpWorkspace& workspace) const {
@@ -213,7 +230,7 @@ double CpuMlpStack::gather_minibatch(const Model& model, const RowChoice& choice
       workspace.input_rows[static_cast<std::size_t>(i)] =
           workspace.resident.data() + choice.position(i) * stride;
   } else {
-    gather(training_set_.features, choice, n_rows, draw, workspace);
+    gather(training_set_.features, draw_copies(model, choice, n_rows, workspace), n_rows, draw, workspace);
   }
   for (int i = 0; i < n_rows; ++i)
     workspace.labels[static_cast<std::size_t>(i)] = training_set_.labels[static_cast<std::size_t>(choice[i])];
@@ -242,8 +259,11 @@ double CpuMlpStack::train_epoch(Model& model, bool is_resident, MlpWorkspace& wo
     choice.order = workspace.order.data();
   }
   OptimiserStep step = optimiser_step(spec);
-  StepOptions options{.dropout_threshold = dropout_threshold(spec.dropout),
-                      .dropout_scale = static_cast<float>(1 / (1 - spec.dropout)),
+  const auto dropout_rate = [](double rate) {
+    return DropoutRate{dropout_threshold(rate), static_cast<float>(1 / (1 - rate))};
+  };
+  StepOptions options{.inputs = dropout_rate(spec.input_dropout),
+                      .hidden = dropout_rate(spec.dropout),
                       .random_state = spec.random_state,
                       .epoch = model.state.n_iter};
   const MlpBuffers buffers{model.parameters.data(), model.first_moment.data(), model.second_moment.data()};

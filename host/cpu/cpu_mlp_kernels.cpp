@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 // Everything up to HWY_ONCE is compiled once per instruction set.
 #undef HWY_TARGET_INCLUDE
@@ -56,20 +57,28 @@ void gather(const MlpNetwork& network, MatrixView<const float> features, const R
   const Index stride = row_stride(n_features + 1);
   const float* mean = workspace.mean.data();
   const float* inverse_scale = workspace.inverse_scale.data();
+  // NaN and infinities stay where there is no limit, and NaN where there is one.
+  const float limit = workspace.clip > 0 ? workspace.clip : std::numeric_limits<float>::infinity();
+  const auto scaled = [&](float x, Index k) {
+    const float z = (x - mean[k]) * inverse_scale[k];
+    return z > limit ? limit : z < -limit ? -limit : z;
+  };
   for (Index i = 0; i < n_rows; ++i) {
     const float* in = features.data + choice[i] * features.stride;
     float* out = inputs + i * stride;
     Index k = 0;
-    for (; k + n_lanes() <= n_features; k += n_lanes())
-      hn::Store(hn::Mul(hn::Sub(hn::LoadU(d, in + k), hn::Load(d, mean + k)), hn::Load(d, inverse_scale + k)),
-                d, out + k);
-    for (; k < n_features; ++k) out[k] = (in[k] - mean[k]) * inverse_scale[k];
+    for (; k + n_lanes() <= n_features; k += n_lanes()) {
+      const FloatVec centred = hn::Sub(hn::LoadU(d, in + k), hn::Load(d, mean + k));
+      const FloatVec z = hn::Mul(centred, hn::Load(d, inverse_scale + k));
+      hn::Store(at_most(d, at_least(d, z, -limit), limit), d, out + k);
+    }
+    for (; k < n_features; ++k) out[k] = scaled(in[k], k);
     if (mixup.lambda == 1) continue;
     const float* partner =
         features.data +
         choice[mixup.partner(static_cast<int>(i), static_cast<int>(n_rows))] * features.stride;
     for (k = 0; k < n_features; ++k)
-      out[k] = mixup.lambda * out[k] + (1 - mixup.lambda) * ((partner[k] - mean[k]) * inverse_scale[k]);
+      out[k] = mixup.lambda * out[k] + (1 - mixup.lambda) * scaled(partner[k], k);
   }
 }
 
@@ -134,7 +143,7 @@ void forward_hidden(const MlpNetwork& network, float* parameters, std::size_t l,
       normalise_running(network.norms[l], parameters, activate.c, activate.ldc, n_rows);
     activate.done(0, n_rows, 0, padded_columns(layer.fan_out) / n_lanes());
   }
-  if (options != nullptr && options->dropout_threshold != 0)
+  if (options != nullptr && options->hidden.threshold != 0)
     drop_out(network.activation, *options, static_cast<int>(l), layer.fan_out, n_rows, activate.c,
              activate.ldc, hidden.slopes.data(), workspace.factors.data());
   set_padding(activate.c, activate.ldc, n_rows, layer.fan_out, last_input(network, l + 1));
@@ -156,7 +165,7 @@ void backward_inputs(const MlpNetwork& network, const float* parameters, std::si
                      MlpWorkspace& workspace) {
   const MlpLayer& layer = network.layers[l];
   const Operand weights{parameters + layer.offset, layer.stride};
-  const bool has_slopes = network.activation == Activation::gelu || options.dropout_threshold != 0;
+  const bool has_slopes = network.activation == Activation::gelu || options.hidden.threshold != 0;
   Derive derive{network.activation, workspace.activations[l].data(),
                 has_slopes ? workspace.hidden[l - 1].slopes.data() : nullptr, delta_in,
                 row_stride(layer.fan_in + 1)};
@@ -210,6 +219,10 @@ double backward_weights(const MlpNetwork& network, const MlpBuffers& buffers, co
 
 double train_step(const MlpNetwork& network, const MlpBuffers& buffers, const OptimiserStep& step,
                   const StepOptions& options, Index n_rows, MlpWorkspace& workspace) {
+  const Index n_features = network.layers[0].fan_in;
+  if (options.inputs.threshold != 0)
+    drop_out_inputs(options, n_features, n_rows, workspace.activations[0].data(), row_stride(n_features + 1),
+                    workspace.factors.data());
   forward_layers(network, buffers.parameters, &options, n_rows, workspace);
   const double loss = loss_and_gradient(network, n_rows, workspace);
   double penalty = 0;

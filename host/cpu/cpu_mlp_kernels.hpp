@@ -113,7 +113,7 @@ struct MlpWorkspace {
   AlignedFloats panel;             // [deepest product, 48 columns] of a right operand
   MlpBf16 bf16;                    // only for a network with bf16
   std::vector<MlpHidden> hidden;   // [n_hidden]
-  AlignedFloats factors;           // [widest hidden layer] of dropout, of one row
+  AlignedFloats factors;           // [widest layer, inputs included] of dropout, of one row
   AlignedFloats norm_gradient;     // [2, widest hidden layer]: of gamma and beta
   bool soft_targets = false;       // targets instead of labels
   std::vector<RowTarget> targets;  // [capacity]
@@ -123,6 +123,8 @@ struct MlpWorkspace {
   std::vector<AlignedFloats> decay;     // [n_layers] of [cols]: 0 for biases, else alpha, or 1 with adamw
   AlignedFloats no_decay;               // zeros
   AlignedFloats mean, inverse_scale;    // [n_features] of the model's scaling
+  float clip = 0;                       // its features are cut to +- this; 0: they are not
+  std::vector<int> drawn;               // [capacity]: rows of the features, copies among them
   std::vector<std::uint32_t> permuted;  // [domain of the row order]
   std::vector<std::uint32_t> order;     // [rows of the largest job]
 
@@ -150,10 +152,15 @@ struct OptimiserStep {
   float inverse_weight = 0;  // 1 / sum of the weights of the minibatch's rows
 };
 
+// A rate of dropout, as dropout_factor() takes it.
+struct DropoutRate {
+  std::uint32_t threshold = 0;  // 0: none
+  float scale = 1;
+};
+
 // Dropout in one step.
 struct StepOptions {
-  std::uint32_t dropout_threshold = 0;  // 0: none
-  float dropout_scale = 1;
+  DropoutRate inputs, hidden;
   std::int64_t random_state = 0;
   int epoch = 0;
   Index first = 0;  // position of the minibatch's first row
@@ -186,8 +193,8 @@ struct MlpKernels {
   // workspace.order = the permutation's rows, for positions 0 .. n_rows - 1.
   void (*order_rows)(const EpochPermutation& permutation, int n_rows, MlpWorkspace& workspace);
 
-  // Row i of inputs, which lies as activations[0] or resident, = the standardised features of row choice[i],
-  // for i in [0, n_rows), mixed with its partner's.
+  // Row i of inputs, which lies as activations[0] or resident, = the standardised, clipped features of row
+  // choice[i], for i in [0, n_rows), mixed with its partner's.
   void (*gather)(const MlpNetwork& network, MatrixView<const float> features, const RowChoice& choice,
                  Index n_rows, const Mixup& mixup, const MlpWorkspace& workspace, float* inputs);
 

@@ -45,7 +45,8 @@ MlpWorkspace::MlpWorkspace(const MlpNetwork& network, Index capacity_, bool has_
     : capacity(capacity_),
       input_rows(static_cast<std::size_t>(capacity_)),
       labels(static_cast<std::size_t>(capacity_)),
-      targets(static_cast<std::size_t>(capacity_)) {
+      targets(static_cast<std::size_t>(capacity_)),
+      drawn(static_cast<std::size_t>(capacity_)) {
   Index widest = 0, deepest = capacity, longest = 0;
   const auto add_activations = [&](Index units, float last) {
     activations.emplace_back(capacity * row_stride(units + 1));
@@ -74,7 +75,7 @@ MlpWorkspace::MlpWorkspace(const MlpNetwork& network, Index capacity_, bool has_
   for (auto& each : row_terms) each = AlignedFloats(padded_columns(capacity));
   for (auto& each : delta) each = AlignedFloats(capacity * widest);
   panel = AlignedFloats((deepest + 3) / 4 * 4 * 48);
-  factors = AlignedFloats(widest);
+  factors = AlignedFloats(std::max(widest, row_stride(network.layers[0].fan_in + 1)));
   norm_gradient = AlignedFloats(2 * widest);
   for (auto* each : {&smoothed, &target_row, &logit_row})
     *each = AlignedFloats(padded_columns(network.n_classes));
@@ -108,6 +109,7 @@ void MlpWorkspace::use(const MlpNetwork& network, const MlpJob& job, std::span<c
     mean.data()[k] = job.scaling != nullptr ? job.scaling->mean[at] : 0.0f;
     inverse_scale.data()[k] = job.scaling != nullptr ? 1.0f / job.scaling->scale[at] : 1.0f;
   }
+  clip = static_cast<float>(spec.clip);
   soft_targets = spec.label_smoothing != 0 || spec.mixup != 0 || !class_weights.empty();
   smoothed_sum = 0;
   for (int c = 0; c < network.n_classes; ++c) {

@@ -119,14 +119,26 @@ inline void normalise_backward(const MlpNorm& norm, const float* parameters, flo
 
 // --- Dropout --------------------------------------------------------------------------------------------
 
-// factors [padded units] of the row at `position`: dropout_factor() of dropout_bits().
-inline void dropout_row(const StepOptions& options, int layer, std::uint32_t position, Index units,
-                        float* HWY_RESTRICT factors) {
+// factors [padded units] of the minibatch's row `row`: dropout_factor() of dropout_bits().
+inline void dropout_row(const StepOptions& options, const DropoutRate& rate, int layer, Index row,
+                        Index units, float* HWY_RESTRICT factors) {
+  const auto position = static_cast<std::uint32_t>(options.first + row);
   const auto n_blocks = static_cast<std::uint32_t>((units + 3) / 4);
   for (std::uint32_t block = 0; block < n_blocks; ++block) {  // vectorised by the compiler
     const PhiloxBlock bits = dropout_bits(options.random_state, options.epoch, layer, position, block);
     for (std::uint32_t i = 0; i < 4; ++i)
-      factors[4 * block + i] = dropout_factor(bits[i], options.dropout_threshold, options.dropout_scale);
+      factors[4 * block + i] = dropout_factor(bits[i], rate.threshold, rate.scale);
+  }
+}
+
+// x [n_rows, n_features], the network's inputs, times the factors of dropout.
+inline void drop_out_inputs(const StepOptions& options, Index n_features, Index n_rows, float* x,
+                            Index stride, float* factors) {
+  for (Index row = 0; row < n_rows; ++row) {
+    dropout_row(options, options.inputs, layer_of_inputs, row, n_features, factors);
+    float* HWY_RESTRICT x_row = x + row * stride;
+    const float* HWY_RESTRICT by = factors;
+    for (Index k = 0; k < n_features; ++k) x_row[k] *= by[k];  // vectorised by the compiler
   }
 }
 
@@ -135,7 +147,7 @@ inline void drop_out(Activation activation, const StepOptions& options, int laye
                      float* h, Index stride, float* slopes, float* factors) {
   const FloatTag d;
   for (Index row = 0; row < n_rows; ++row) {
-    dropout_row(options, layer, static_cast<std::uint32_t>(options.first + row), units, factors);
+    dropout_row(options, options.hidden, layer, row, units, factors);
     float* h_row = h + row * stride;
     float* slopes_row = slopes + row * stride;
     const Index n_vecs = padded_columns(units) / n_lanes();

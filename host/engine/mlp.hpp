@@ -18,7 +18,7 @@ namespace melgrad {
 
 enum class Activation { identity, logistic, tanh, relu, gelu };  // gelu: x Phi(x), with the exact erf
 enum class Solver { sgd, adam, adamw };
-enum class LearningRate { constant, invscaling, adaptive, cosine };
+enum class LearningRate { constant, invscaling, adaptive, cosine, one_cycle };
 enum class ClassWeight { none, balanced };
 enum class Precision { float32, bf16 };
 
@@ -27,7 +27,8 @@ inline constexpr auto enum_names<Activation> = std::array{"identity", "logistic"
 template <>
 inline constexpr auto enum_names<Solver> = std::array{"sgd", "adam", "adamw"};
 template <>
-inline constexpr auto enum_names<LearningRate> = std::array{"constant", "invscaling", "adaptive", "cosine"};
+inline constexpr auto enum_names<LearningRate> =
+    std::array{"constant", "invscaling", "adaptive", "cosine", "one_cycle"};
 template <>
 inline constexpr auto enum_names<ClassWeight> = std::array{"none", "balanced"};
 template <>
@@ -40,7 +41,7 @@ struct MlpSpec {
   Solver solver = Solver::adam;
   double alpha = 1e-4;                                  // adamw's is torch's weight_decay, of weights alone
   int batch_size = 0;                                   // 0 is scikit-learn's 'auto': min(200, n_rows)
-  LearningRate learning_rate = LearningRate::constant;  // but for cosine, acts for sgd only (scikit-learn)
+  LearningRate learning_rate = LearningRate::constant;  // scikit-learn's own act for sgd only
   double learning_rate_init = 1e-3;
   double power_t = 0.5;
   int max_iter = 200;
@@ -56,6 +57,8 @@ struct MlpSpec {
   double epsilon = 1e-8;
   int n_iter_no_change = 10;
   double dropout = 0;
+  double input_dropout = 0;
+  double clip = 0;
   bool batch_norm = false;
   double label_smoothing = 0;
   double mixup = 0;
@@ -71,7 +74,8 @@ struct MlpSpec {
         field("solver", &MlpSpec::solver, "optimiser"),
         field("alpha", &MlpSpec::alpha, "strength of the L2 penalty, or adamw's weight decay", 0, 1e6),
         field("batch_size", &MlpSpec::batch_size, "rows in a minibatch; 0: min(200, n_rows)", 0, 1 << 24),
-        field("learning_rate", &MlpSpec::learning_rate, "schedule, for sgd; cosine for every solver"),
+        field("learning_rate", &MlpSpec::learning_rate,
+              "schedule, for sgd; cosine and one_cycle for every solver"),
         field("learning_rate_init", &MlpSpec::learning_rate_init, "first learning rate", 1e-12, 1e3),
         field("power_t", &MlpSpec::power_t, "exponent of invscaling", 0, 10),
         field("max_iter", &MlpSpec::max_iter, "epochs at most", 1, 1e7),
@@ -90,6 +94,9 @@ struct MlpSpec {
               1e7),
         field("dropout", &MlpSpec::dropout, "share of each hidden layer's units left out in each step", 0,
               0.99),
+        field("input_dropout", &MlpSpec::input_dropout, "share of the inputs left out in each step", 0, 0.99),
+        field("clip", &MlpSpec::clip, "scaled features are cut to +- this, 1 at least; 0: they are not", 0,
+              1e6),
         field("batch_norm", &MlpSpec::batch_norm, "normalise hidden layers over the minibatch"),
         field("label_smoothing", &MlpSpec::label_smoothing, "share of the label spread over all classes", 0,
               0.99),
@@ -125,11 +132,17 @@ struct MlpParameters {
   bool operator==(const MlpParameters&) const = default;
 };
 
-// The rows that every model of a stack draws from. Does not own.
+// The rows that every model of a stack draws from, with altered copies of them: copy c > 0 of row r is row
+// r + c * n_rows() of the features. In each epoch a row that is trained on is the original or one of the
+// copies (copy_of() of training_rules.hpp); the rows of jobs are originals. Does not own.
 struct TrainingSet {
-  MatrixView<const float> features;  // [n_rows, n_features], as extracted: each job brings its own scaling
-  std::span<const int> labels;       // [n_rows], in [0, n_classes)
+  MatrixView<const float>
+      features;                 // [(1 + n_copies) * n_rows, n_features], as extracted, before any scaling
+  std::span<const int> labels;  // [n_rows], in [0, n_classes)
   int n_classes = 0;
+  int n_copies = 0;  // of each row
+
+  Index n_rows() const { return features.rows / (1 + n_copies); }
 };
 
 // Standardisation (x - mean) / scale per feature, as sklearn.preprocessing.StandardScaler.

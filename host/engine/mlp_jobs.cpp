@@ -9,7 +9,7 @@ namespace melgrad {
 namespace {
 
 void check_rows(const TrainingSet& training_set, std::span<const int> rows) {
-  const Index n_rows = training_set.features.rows;
+  const Index n_rows = training_set.n_rows();
   for (int row : rows) {
     if (row < 0 || row >= n_rows) fail("row {} of a training set of {} rows", row, n_rows);
     const int label = training_set.labels[static_cast<std::size_t>(row)];
@@ -25,8 +25,14 @@ void check_jobs(const TrainingSet& training_set, std::span<const MlpJob> jobs) {
   if (training_set.n_classes < 2)
     fail("{} class in the training set: a classifier needs two at least", training_set.n_classes);
   if (training_set.features.cols < 1) fail("a training set without features");
+  if (training_set.n_copies < 0 ||
+      training_set.n_rows() * (1 + training_set.n_copies) != training_set.features.rows)
+    fail("{} rows of features are not {} copies of as many rows", training_set.features.rows,
+         1 + training_set.n_copies);
   const auto n_features = static_cast<std::size_t>(training_set.features.cols);
   for (const MlpJob& job : jobs) {
+    if (job.spec.clip != 0 && job.spec.clip < 1)
+      fail("clip: {}: scaled features are cut to +-1 at least, or with 0 not at all", job.spec.clip);
     if (!same_architecture(job.spec, jobs.front().spec)) fail("a stack of models of different architectures");
     check_rows(training_set, job.rows);
     check_rows(training_set, job.validation_rows);

@@ -1,7 +1,8 @@
 #pragma once
 // What every engine must compute alike to train the same model: initial weights, row order, minibatches,
-// dropout, mixup, targets, learning rates and stopping. Pure functions of numbers, without memory of their
-// own and without containers in the parts that kernels need, so that device code can call them too (nvcc
+// copies, dropout, mixup, targets, learning rates and stopping. Pure functions of numbers, without memory of
+// their own and without containers in the parts that kernels need, so that device code can call them too
+// (nvcc
 // --expt-relaxed-constexpr). Meaning: sklearn/neural_network/_multilayer_perceptron.py and
 // _stochastic_optimizers.py; only the random numbers are our own (Philox), because any thread of a GPU must
 // be able to have any of them.
@@ -136,7 +137,24 @@ constexpr int rows_of_epoch(bool batch_norm, int batch_size, int n_rows) {
   return batch_norm && n_rows % resolve_batch_size(batch_size, n_rows) == 1 ? n_rows - 1 : n_rows;
 }
 
+// --- Copies ---------------------------------------------------------------------------------------------
+
+// Which of a row's versions is trained on at a position of an epoch's order: 0 is the original, which comes
+// with probability 0.3 + 0.7 / n of n versions, and the others are equally likely.
+constexpr int copy_of(std::int64_t random_state, int epoch, std::uint32_t position, int n_copies) {
+  if (n_copies == 0) return 0;
+  const PhiloxBlock bits = philox(
+      static_cast<std::uint64_t>(random_state),
+      {position, 0, static_cast<std::uint32_t>(epoch), static_cast<std::uint32_t>(RandomStream::copies)});
+  const double share_of_original = 0.3 + 0.7 / (1 + n_copies);
+  if (bits[0] < static_cast<std::uint32_t>(share_of_original * 4294967296.0)) return 0;
+  return 1 + static_cast<int>(bits[1] * static_cast<std::uint64_t>(n_copies) >> 32);
+}
+
 // --- Dropout --------------------------------------------------------------------------------------------
+
+// `layer` of what goes into the network.
+inline constexpr int layer_of_inputs = -1;
 
 // The numbers of units 4 * block .. 4 * block + 3 of hidden layer `layer`, for the row at `position` in the
 // order of the epoch. The same for every model of one random_state.
@@ -268,9 +286,17 @@ struct TrainingRules {
   bool early_stopping = false;
   int n_iter_no_change = 10;
   int max_iter = 200;
+  std::int64_t n_steps = 0;  // of all max_iter epochs
 };
 
-inline TrainingRules training_rules(const MlpSpec& spec) {
+// Of a model that trains on n_rows rows.
+inline TrainingRules training_rules(const MlpSpec& spec, int n_rows) {
+  std::int64_t n_steps = 0;
+  if (n_rows > 0) {
+    const int batch_size = resolve_batch_size(spec.batch_size, n_rows);
+    const int n_used = rows_of_epoch(spec.batch_norm, spec.batch_size, n_rows);
+    n_steps = std::int64_t{spec.max_iter} * ((n_used + batch_size - 1) / batch_size);
+  }
   return {.solver = spec.solver,
           .learning_rate = spec.learning_rate,
           .learning_rate_init = spec.learning_rate_init,
@@ -282,7 +308,8 @@ inline TrainingRules training_rules(const MlpSpec& spec) {
           .tol = spec.tol,
           .early_stopping = spec.early_stopping,
           .n_iter_no_change = spec.n_iter_no_change,
-          .max_iter = spec.max_iter};
+          .max_iter = spec.max_iter,
+          .n_steps = n_steps};
 }
 
 // What the rules remember of one model between its epochs.
@@ -316,11 +343,31 @@ struct StepRates {
   double weight_decay = 0;  // of weights; not of biases and gammas
 };
 
+// torch's OneCycleLR(max_lr=highest, total_steps=n_steps, cycle_momentum=False) before step `step`: from 1/25
+// of `highest` up to it over the first 30 % of the steps, then down to 1/10000 of the first rate, along half
+// waves of cosines.
+constexpr double one_cycle_rate(double highest, std::int64_t step, std::int64_t n_steps) {
+  const double first = highest / 25, last = first / 1e4;
+  const double top = 0.3 * static_cast<double>(n_steps) - 1;  // the step of the highest rate
+  const auto between = [](double from, double to, double share) {
+    return to + (from - to) * 0.5 * (1 + std::cos(3.141592653589793 * share));
+  };
+  const auto at = static_cast<double>(step);
+  if (at < top) return between(first, highest, at / top);
+  return between(highest, last, (at - top) / (static_cast<double>(n_steps) - 1 - top));
+}
+
+// scikit-learn's schedules act for sgd only; torch's act for all.
+constexpr double learning_rate_of_step(const TrainingRules& rules, const TrainingState& state) {
+  if (rules.learning_rate == LearningRate::one_cycle)
+    return one_cycle_rate(rules.learning_rate_init, state.n_steps, rules.n_steps);
+  const bool is_scheduled = rules.solver == Solver::sgd || rules.learning_rate == LearningRate::cosine;
+  return is_scheduled ? state.learning_rate : rules.learning_rate_init;
+}
+
 constexpr StepRates step_rates(const TrainingRules& rules, const TrainingState& state) {
-  if (rules.solver == Solver::sgd) return {state.learning_rate, 0, 0};
-  // scikit-learn's schedules act for sgd only; cosine, torch's, acts for all.
-  const double rate =
-      rules.learning_rate == LearningRate::cosine ? state.learning_rate : rules.learning_rate_init;
+  const double rate = learning_rate_of_step(rules, state);
+  if (rules.solver == Solver::sgd) return {rate, 0, 0};
   const auto t = static_cast<double>(state.n_steps + 1);
   const double root = std::sqrt(1 - std::pow(rules.beta_2, t));
   const double corrected = rate * root / (1 - std::pow(rules.beta_1, t));

@@ -17,10 +17,19 @@ Matrix<float> predict_proba(Engine& engine, const Classifier& classifier, Matrix
   const TrainingSet rows_to_predict{features, labels, n_classes};
   MlpSpec spec = classifier.spec;
   spec.early_stopping = false;
-  const MlpJob job{spec, rows, {}, &classifier.scaling};
-  const auto stack = engine.mlp_stack(rows_to_predict, {&job, 1});
+  const auto n_members = static_cast<int>(1 + classifier.further_members.size());
+  const std::vector<MlpJob> jobs(static_cast<std::size_t>(n_members), {spec, rows, {}, &classifier.scaling});
+  const auto stack = engine.mlp_stack(rows_to_predict, jobs);
   stack->set_parameters(0, classifier.parameters);
   stack->predict_proba(0, features, probabilities.view());
+  if (n_members == 1) return probabilities;
+  Matrix<float> others(features.rows, n_classes);
+  for (int member = 1; member < n_members; ++member) {
+    stack->set_parameters(member, classifier.further_members[static_cast<std::size_t>(member) - 1]);
+    stack->predict_proba(member, features, others.view());
+    for (std::size_t i = 0; i < others.values.size(); ++i) probabilities.values[i] += others.values[i];
+  }
+  for (float& each : probabilities.values) each /= static_cast<float>(n_members);
   return probabilities;
 }
 

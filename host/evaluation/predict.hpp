@@ -5,8 +5,8 @@
 
 namespace melgrad {
 
-// Probabilities [n_rows, n_classes] of features [n_rows, n_features], as extracted: the scaling is applied
-// here.
+// Probabilities [n_rows, n_classes] of features [n_rows, n_features], as extracted or speaker-normalised: the
+// scaling is applied here. Of an ensemble, the mean over its members.
 Matrix<float> predict_proba(Engine& engine, const Classifier& classifier, MatrixView<const float> features);
 
 // [n_rows]: the most probable class of each row, the first of equals.

@@ -51,15 +51,21 @@ class Checksum {
   std::unique_ptr<XXH3_state_t, Free> state_{XXH3_createState()};
 };
 
+void add_parameters(Checksum& sum, const MlpParameters& parameters) {
+  for (std::size_t l = 0; l < parameters.weights.size(); ++l) {
+    sum.add(parameters.weights[l].values);
+    sum.add(parameters.biases[l]);
+  }
+  for (const BatchNorm& norm : parameters.batch_norms)
+    for (const auto* values : {&norm.gamma, &norm.running_mean, &norm.running_var}) sum.add(*values);
+}
+
 std::string checksum(const Texts& texts, const Classifier& classifier) {
   Checksum sum;
   for (const auto& text : {texts.mlp_spec, texts.feature_spec, texts.provenance}) sum.add(text);
-  for (std::size_t l = 0; l < classifier.parameters.weights.size(); ++l) {
-    sum.add(classifier.parameters.weights[l].values);
-    sum.add(classifier.parameters.biases[l]);
-  }
-  for (const BatchNorm& norm : classifier.parameters.batch_norms)
-    for (const auto* values : {&norm.gamma, &norm.running_mean, &norm.running_var}) sum.add(*values);
+  add_parameters(sum, classifier.parameters);
+  for (const MlpParameters& member : classifier.further_members) add_parameters(sum, member);
+  sum.add(std::string(classifier.is_speaker_normalised ? "1" : "0"));
   sum.add(classifier.scaling.mean);
   sum.add(classifier.scaling.scale);
   for (const std::string& label : classifier.labels) sum.add(label);
@@ -75,33 +81,59 @@ std::string norm_name(std::size_t layer, const char* part) {
   return fmt::format("batch_norms/{}/{}", layer, part);
 }
 
+// "members/2/"; nothing for the first network.
+std::string member_prefix(std::size_t member) {
+  return member == 0 ? "" : fmt::format("members/{}/", member);
+}
+
+void check_member(const MlpParameters& parameters, const std::string& prefix) {
+  const auto& [weights, biases, batch_norms] = parameters;
+  for (std::size_t l = 0; l < weights.size(); ++l) {
+    check_finite(weights[l].values, fmt::format("{}weights/{}", prefix, l));
+    check_finite(biases[l], fmt::format("{}biases/{}", prefix, l));
+  }
+  for (std::size_t l = 0; l < batch_norms.size(); ++l) {
+    check_finite(batch_norms[l].gamma, prefix + norm_name(l, "gamma"));
+    check_finite(batch_norms[l].running_mean, prefix + norm_name(l, "running_mean"));
+    check_finite(batch_norms[l].running_var, prefix + norm_name(l, "running_var"));
+    const auto negative = std::ranges::find_if(batch_norms[l].running_var, [](float v) { return v < 0; });
+    if (negative != batch_norms[l].running_var.end())
+      fail("{}{}[{}] is {}", prefix, norm_name(l, "running_var"),
+           negative - batch_norms[l].running_var.begin(), *negative);
+  }
+}
+
 // Throws if the parts do not fit together.
 void check_classifier(const Classifier& classifier) {
-  const auto& [weights, biases, batch_norms] = classifier.parameters;
   const auto n_classes = static_cast<int>(classifier.labels.size());
   if (n_classes < 2) fail("{} labels: a classifier has two at least", n_classes);
   const auto n_features = static_cast<Index>(classifier.scaling.mean.size());
   if (classifier.scaling.scale.size() != classifier.scaling.mean.size())
     fail("the scaler has {} means and {} scales", n_features, classifier.scaling.scale.size());
-  check_parameters(classifier.parameters, n_features, classifier.spec, n_classes);
-  for (std::size_t l = 0; l < weights.size(); ++l) {
-    check_finite(weights[l].values, fmt::format("weights/{}", l));
-    check_finite(biases[l], fmt::format("biases/{}", l));
-  }
-  for (std::size_t l = 0; l < batch_norms.size(); ++l) {
-    check_finite(batch_norms[l].gamma, norm_name(l, "gamma"));
-    check_finite(batch_norms[l].running_mean, norm_name(l, "running_mean"));
-    check_finite(batch_norms[l].running_var, norm_name(l, "running_var"));
-    const auto negative = std::ranges::find_if(batch_norms[l].running_var, [](float v) { return v < 0; });
-    if (negative != batch_norms[l].running_var.end())
-      fail("{}[{}] is {}", norm_name(l, "running_var"), negative - batch_norms[l].running_var.begin(),
-           *negative);
+  for (std::size_t member = 0; member <= classifier.further_members.size(); ++member) {
+    const MlpParameters& parameters =
+        member == 0 ? classifier.parameters : classifier.further_members[member - 1];
+    check_parameters(parameters, n_features, classifier.spec, n_classes);
+    check_member(parameters, member_prefix(member));
   }
   check_finite(classifier.scaling.mean, "scaler/mean");
   check_finite(classifier.scaling.scale, "scaler/scale");
   const auto zero = std::ranges::find(classifier.scaling.scale, 0.0f);
   if (zero != classifier.scaling.scale.end())
     fail("scaler/scale[{}] is 0", zero - classifier.scaling.scale.begin());
+}
+
+void write_parameters(const MlpParameters& parameters, const std::string& prefix, hdf5::Writer& writer) {
+  for (std::size_t l = 0; l < parameters.weights.size(); ++l) {
+    writer.matrix(fmt::format("{}weights/{}", prefix, l), parameters.weights[l].view());
+    writer.numbers(fmt::format("{}biases/{}", prefix, l), std::span<const float>(parameters.biases[l]));
+  }
+  for (std::size_t l = 0; l < parameters.batch_norms.size(); ++l) {
+    const BatchNorm& norm = parameters.batch_norms[l];
+    writer.numbers(prefix + norm_name(l, "gamma"), std::span<const float>(norm.gamma));
+    writer.numbers(prefix + norm_name(l, "running_mean"), std::span<const float>(norm.running_mean));
+    writer.numbers(prefix + norm_name(l, "running_var"), std::span<const float>(norm.running_var));
+  }
 }
 
 std::vector<std::byte> file_image(const Classifier& classifier) {
@@ -114,16 +146,10 @@ std::vector<std::byte> file_image(const Classifier& classifier) {
   writer.attribute("feature_spec", texts.feature_spec);
   writer.attribute("provenance", texts.provenance);
   writer.attribute("checksum", checksum(texts, classifier));
-  for (std::size_t l = 0; l < classifier.parameters.weights.size(); ++l) {
-    writer.matrix(fmt::format("weights/{}", l), classifier.parameters.weights[l].view());
-    writer.numbers(fmt::format("biases/{}", l), std::span<const float>(classifier.parameters.biases[l]));
-  }
-  for (std::size_t l = 0; l < classifier.parameters.batch_norms.size(); ++l) {
-    const BatchNorm& norm = classifier.parameters.batch_norms[l];
-    writer.numbers(norm_name(l, "gamma"), std::span<const float>(norm.gamma));
-    writer.numbers(norm_name(l, "running_mean"), std::span<const float>(norm.running_mean));
-    writer.numbers(norm_name(l, "running_var"), std::span<const float>(norm.running_var));
-  }
+  writer.attribute("speaker_normalised", std::int64_t{classifier.is_speaker_normalised});
+  write_parameters(classifier.parameters, "", writer);
+  for (std::size_t member = 1; member <= classifier.further_members.size(); ++member)
+    write_parameters(classifier.further_members[member - 1], member_prefix(member), writer);
   writer.numbers("scaler/mean", std::span<const float>(classifier.scaling.mean));
   writer.numbers("scaler/scale", std::span<const float>(classifier.scaling.scale));
   writer.strings("labels", classifier.labels);
@@ -138,23 +164,38 @@ void check_format(const hdf5::Reader& reader) {
     fail("a model of format version {}; this program reads version {}", version, model_format_version);
 }
 
+bool has_group(const hdf5::Reader& reader, const std::string& parent, const std::string& name) {
+  return std::ranges::count(reader.names(parent), name) > 0;
+}
+
+MlpParameters read_parameters(const hdf5::Reader& reader, const std::string& prefix) {
+  MlpParameters parameters;
+  const std::size_t n_layers = reader.names(prefix + "weights").size();
+  for (std::size_t l = 0; l < n_layers; ++l) {
+    parameters.weights.push_back(reader.matrix(fmt::format("{}weights/{}", prefix, l)));
+    parameters.biases.push_back(reader.floats(fmt::format("{}biases/{}", prefix, l)));
+  }
+  if (!has_group(reader, prefix.empty() ? "/" : prefix, "batch_norms")) return parameters;
+  const std::size_t n_norms = reader.names(prefix + "batch_norms").size();
+  for (std::size_t l = 0; l < n_norms; ++l)
+    parameters.batch_norms.push_back({reader.floats(prefix + norm_name(l, "gamma")),
+                                      reader.floats(prefix + norm_name(l, "running_mean")),
+                                      reader.floats(prefix + norm_name(l, "running_var"))});
+  return parameters;
+}
+
 Classifier read_classifier(const hdf5::Reader& reader) {
   check_format(reader);
   const Texts texts{reader.string_attribute("mlp_spec"), reader.string_attribute("feature_spec"),
                     reader.string_attribute("provenance")};
   Classifier classifier;
-  const std::size_t n_layers = reader.names("weights").size();
-  for (std::size_t l = 0; l < n_layers; ++l) {
-    classifier.parameters.weights.push_back(reader.matrix(fmt::format("weights/{}", l)));
-    classifier.parameters.biases.push_back(reader.floats(fmt::format("biases/{}", l)));
+  classifier.parameters = read_parameters(reader, "");
+  if (has_group(reader, "/", "members")) {
+    const std::size_t n_members = reader.names("members").size();
+    for (std::size_t member = 1; member <= n_members; ++member)
+      classifier.further_members.push_back(read_parameters(reader, member_prefix(member)));
   }
-  const std::vector<std::string> groups = reader.names("/");
-  const std::size_t n_norms =
-      std::ranges::count(groups, "batch_norms") == 0 ? 0 : reader.names("batch_norms").size();
-  for (std::size_t l = 0; l < n_norms; ++l)
-    classifier.parameters.batch_norms.push_back({reader.floats(norm_name(l, "gamma")),
-                                                 reader.floats(norm_name(l, "running_mean")),
-                                                 reader.floats(norm_name(l, "running_var"))});
+  classifier.is_speaker_normalised = reader.integer_attribute("speaker_normalised") != 0;
   classifier.scaling = {reader.floats("scaler/mean"), reader.floats("scaler/scale")};
   classifier.labels = reader.strings("labels");
   const std::string expected = reader.string_attribute("checksum");

@@ -5,10 +5,12 @@
 //   /biases/0 ...   [fan_out] f4           as intercepts_
 //   /batch_norms/0/gamma, running_mean, running_var ...
 //                   [units] f4             of each hidden layer, with batch_norm; its bias is in /biases
+//   /members/1/weights/0 ...  likewise of each further network of an ensemble of seeds
 //   /scaler/mean, /scaler/scale [n_features] f4, as StandardScaler's mean_ and scale_
 //   /labels         [n_classes] strings
 //   attributes      format = "melgrad model", format_version, mlp_spec, feature_spec and provenance (JSON),
-//                   checksum (XXH3, 128 bits, of all of the above but the format's name and version)
+//                   speaker_normalised (0 or 1: speaker_normalisation.hpp), checksum (XXH3, 128 bits, of all
+//                   of the above but the format's name and version)
 
 #include <filesystem>
 #include <string>
@@ -20,11 +22,15 @@
 
 namespace melgrad {
 
-inline constexpr int model_format_version = 2;
+inline constexpr int model_format_version = 3;
 
 struct Classifier {
   MlpSpec spec;
   MlpParameters parameters;  // two classes have one output: see n_outputs()
+  // Of further networks, trained alike from other seeds: probabilities are the mean of all. Empty: one
+  // network.
+  std::vector<MlpParameters> further_members;
+  bool is_speaker_normalised = false;  // of features that are standardised over each speaker's clips first
   FeatureScaling scaling;
   FeatureSpec features;
   std::vector<std::string> labels;  // [n_classes]

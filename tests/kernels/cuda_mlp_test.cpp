@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gpu_session.hpp"
+#include "host/core/error.hpp"
 #include "host/cpu/cpu_mlp.hpp"
 #include "kernels/cuda_mlp_stack.hpp"
 #include "support/mlp_problem.hpp"
@@ -123,7 +124,7 @@ MlpSpec small_spec() {
 // Every option beyond scikit-learn's, one a model, then all of them at once; without batch_norm, which makes
 // another architecture.
 std::vector<MlpSpec> specs_of_options(const MlpSpec& base) {
-  std::vector<MlpSpec> specs(8, base);
+  std::vector<MlpSpec> specs(10, base);
   specs[0].dropout = 0.3;
   specs[1].label_smoothing = 0.1;
   specs[2].mixup = 0.4;
@@ -131,7 +132,11 @@ std::vector<MlpSpec> specs_of_options(const MlpSpec& base) {
   specs[4].learning_rate = LearningRate::cosine;
   specs[5].solver = Solver::adamw;
   specs[6].shuffle = false;
-  MlpSpec& all = specs[7];
+  specs[7].learning_rate = LearningRate::one_cycle;
+  specs[7].max_iter = 6;
+  specs[8].clip = 1.2;
+  MlpSpec& all = specs[9];
+  all.clip = 1.5;
   all.dropout = 0.2;
   all.label_smoothing = 0.05;
   all.mixup = 0.2;
@@ -195,9 +200,10 @@ TEST_SUITE("kernels_mlp") {
     }
   }
 
-  TEST_CASE("dropout, label smoothing, mixup, class weights, adamw and cosine equal the CPU engine's") {
+  TEST_CASE("each option, with copies of the rows and without, equals the CPU engine's") {
     for (int n_classes : {2, 3}) {
-      const MlpProblem problem(17, 9, n_classes);
+      MlpProblem problem(17, 9, n_classes);
+      if (n_classes == 3) problem.add_copies(2);
       MlpSpec base = small_spec();
       base.activation = n_classes == 2 ? Activation::relu : Activation::gelu;
       const auto specs = specs_of_options(base);
@@ -212,15 +218,31 @@ TEST_SUITE("kernels_mlp") {
 
   TEST_CASE("batch_norm equals the CPU engine's, alone and with every other option") {
     for (int n_classes : {2, 3}) {
-      const MlpProblem problem(17, 9, n_classes);
+      MlpProblem problem(17, 9, n_classes);
+      if (n_classes == 2) problem.add_copies(3);
       MlpSpec base = small_spec();
       base.hidden_layer_sizes = {35, 5};
       base.batch_norm = true;
       base.activation = n_classes == 2 ? Activation::tanh : Activation::gelu;
       const std::vector<MlpSpec> all = specs_of_options(base);
-      const std::vector<MlpSpec> specs = {base, all.back()};
+      std::vector<MlpSpec> specs = {base, all.back(), all.back()};
+      specs[2].input_dropout = 0.3;
       check_equal(by_cuda(problem, specs, 5, {}), by_cpu(problem, specs, 5));
     }
+  }
+
+  TEST_CASE("input_dropout takes the route `stack`, equals the CPU engine's, and `block` refuses it") {
+    MlpProblem problem(17, 9, 3);
+    problem.add_copies(1);
+    std::vector<MlpSpec> specs(2, small_spec());
+    specs[1].input_dropout = 0.4;
+    specs[1].mixup = 0.3;
+    check_equal(by_cuda(problem, specs, 5, {}), by_cpu(problem, specs, 5));
+    Session session;
+    CHECK_THROWS_WITH_AS(
+        make_cuda_mlp_stack(problem.training_set(), jobs_of(problem, specs), {.route = MlpRoute::block}),
+        "the CUDA engine's route `block` has no input_dropout", Error);
+    session.finish();
   }
 
   TEST_CASE("models stop by the rules of the CPU engine, and early_stopping keeps the best epoch") {
@@ -245,14 +267,15 @@ TEST_SUITE("kernels_mlp") {
   }
 
   TEST_CASE("a model has the same bits alone, in a stack, on one block, and by launches of one epoch") {
-    const MlpProblem problem(17, 9, 3);
+    MlpProblem problem(17, 9, 3);
+    problem.add_copies(2);
     const auto specs = specs_of_options(small_spec());
     for (MlpRoute route : all_routes) {
       CAPTURE(static_cast<int>(route));
       const auto together = by_cuda(problem, specs, 3, {.route = route});
       CHECK(by_cuda(problem, specs, 3, {.route = route, .workspace_bytes = 20000}) == together);
       CHECK(by_cuda(problem, specs, 3, {.route = route, .launch_seconds = 1e-9}) == together);
-      for (std::size_t i : {std::size_t{0}, std::size_t{7}})
+      for (std::size_t i : {std::size_t{0}, std::size_t{9}})
         CHECK(by_cuda(problem, {specs[i]}, 3, {.route = route})[0] == together[i]);
     }
   }

@@ -2,6 +2,7 @@
 // A small classification problem of random rows, for tests of training.
 
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "host/core/philox.hpp"
@@ -36,11 +37,24 @@ struct MlpProblem {
     std::iota(rows.begin(), rows.end(), 0);
   }
 
+  // The same rows with other noise, n times, behind the originals.
+  void add_copies(int n) {
+    const Index n_rows = features.rows;
+    Matrix<float> with_copies((1 + n) * n_rows, features.cols);
+    PhiloxSequence random(2, RandomStream::split);
+    for (Index row = 0; row < with_copies.rows; ++row)
+      for (Index k = 0; k < features.cols; ++k)
+        with_copies(row, k) =
+            features(row % n_rows, k) + (row < n_rows ? 0.0f : random.next_uniform01() - 0.5f);
+    features = std::move(with_copies);
+    n_copies = n;
+  }
+
   int n_features() const { return static_cast<int>(features.cols) - 3; }
   MatrixView<const float> view() const {
     return {features.values.data(), features.rows, n_features(), features.cols};
   }
-  TrainingSet training_set() const { return {view(), labels, n_classes}; }
+  TrainingSet training_set() const { return {view(), labels, n_classes, n_copies}; }
   MlpJob job(const MlpSpec& spec) const { return {spec, rows, validation_rows, &scaling}; }
 
   Matrix<float> features;
@@ -49,6 +63,7 @@ struct MlpProblem {
   std::vector<int> validation_rows;
   FeatureScaling scaling;
   int n_classes;
+  int n_copies = 0;
 };
 
 }  // namespace melgrad::testing

@@ -94,7 +94,7 @@ void for_each_parameter(ReferenceParameters& p, const ReferenceParameters& g, Re
 ReferenceMlp::ReferenceMlp(const TrainingSet& training_set, const MlpJob& job)
     : training_set_(training_set),
       job_(job),
-      rules_(training_rules(job.spec)),
+      rules_(training_rules(job.spec, static_cast<int>(job.rows.size()))),
       state_(initial_state(rules_)),
       class_weights_(class_weights(training_set, job)) {
   std::vector<int> units = job.spec.hidden_layer_sizes;
@@ -134,9 +134,35 @@ ReferenceMlp::Rows ReferenceMlp::scaled(MatrixView<const float> features, std::s
       out(i, k) = job_.scaling == nullptr ? x
                                           : (x - static_cast<double>(job_.scaling->mean[at])) /
                                                 static_cast<double>(job_.scaling->scale[at]);
+      if (job_.spec.clip > 0) out(i, k) = std::clamp(out(i, k), -job_.spec.clip, job_.spec.clip);
     }
   }
   return out;
+}
+
+double ReferenceMlp::factor_of_dropout(double rate, const Minibatch& batch, int layer, Index row,
+                                       Index col) const {
+  const PhiloxBlock bits =
+      dropout_bits(job_.spec.random_state, batch.epoch, layer, static_cast<std::uint32_t>(batch.first + row),
+                   static_cast<std::uint32_t>(col / 4));
+  return bits[static_cast<std::size_t>(col % 4)] < dropout_threshold(rate) ? 0 : 1 / (1 - rate);
+}
+
+// Of originals or copies, mixed and dropped out.
+ReferenceMlp::Rows ReferenceMlp::input_of(const Minibatch& batch) const {
+  const MlpSpec& spec = job_.spec;
+  std::vector<int> drawn = batch.rows;
+  for (std::size_t i = 0; i < drawn.size(); ++i)
+    drawn[i] += static_cast<int>(training_set_.labels.size()) *
+                copy_of(spec.random_state, batch.epoch,
+                        static_cast<std::uint32_t>(batch.first) + static_cast<std::uint32_t>(i),
+                        training_set_.n_copies);
+  Rows input = mixed(scaled(training_set_.features, drawn), batch);
+  if (spec.input_dropout == 0) return input;
+  for (Index row = 0; row < input.rows; ++row)
+    for (Index col = 0; col < input.cols; ++col)
+      input(row, col) *= factor_of_dropout(spec.input_dropout, batch, layer_of_inputs, row, col);
+  return input;
 }
 
 ReferenceMlp::Rows ReferenceMlp::mixed(const Rows& input, const Minibatch& batch) const {
@@ -180,12 +206,8 @@ void ReferenceMlp::drop_out(std::size_t layer, const Minibatch* training, Hidden
   for (Index row = 0; row < out.rows; ++row) {
     for (Index col = 0; col < out.cols; ++col) {
       double& factor = hidden.factors(row, col) = 1;
-      if (training != nullptr && rate > 0) {
-        const PhiloxBlock bits = dropout_bits(
-            job_.spec.random_state, training->epoch, static_cast<int>(layer),
-            static_cast<std::uint32_t>(training->first + row), static_cast<std::uint32_t>(col / 4));
-        factor = bits[static_cast<std::size_t>(col % 4)] < dropout_threshold(rate) ? 0 : 1 / (1 - rate);
-      }
+      if (training != nullptr && rate > 0)
+        factor = factor_of_dropout(rate, *training, static_cast<int>(layer), row, col);
       out(row, col) *= factor;
     }
   }
@@ -268,7 +290,7 @@ void ReferenceMlp::backward_norm(std::size_t layer, const Hidden& hidden, Rows& 
 }
 
 double ReferenceMlp::loss(const Minibatch& batch, ReferenceParameters* gradient) const {
-  const Pass pass = forward(mixed(scaled(training_set_.features, batch.rows), batch), &batch);
+  const Pass pass = forward(input_of(batch), &batch);
   double divisor = 0;
   const Rows t = targets(batch, divisor);
   const double smallest = std::numeric_limits<double>::epsilon();
@@ -324,7 +346,7 @@ double ReferenceMlp::loss(const Minibatch& batch, ReferenceParameters* gradient)
 }
 
 void ReferenceMlp::update_running(const Minibatch& batch) {
-  const Pass pass = forward(mixed(scaled(training_set_.features, batch.rows), batch), &batch);
+  const Pass pass = forward(input_of(batch), &batch);
   const auto n_rows = static_cast<double>(batch.rows.size());
   for (std::size_t l = 0; l < parameters_.batch_norms.size(); ++l) {
     ReferenceNorm& norm = parameters_.batch_norms[l];

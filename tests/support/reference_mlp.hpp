@@ -60,7 +60,9 @@ class ReferenceMlp {
   };
 
   Rows scaled(MatrixView<const float> features, std::span<const int> rows) const;
+  Rows input_of(const Minibatch& batch) const;
   Rows mixed(const Rows& input, const Minibatch& batch) const;
+  double factor_of_dropout(double rate, const Minibatch& batch, int layer, Index row, Index col) const;
   Pass forward(const Rows& input, const Minibatch* training) const;
   void normalise(std::size_t layer, bool training, Hidden& hidden) const;
   void drop_out(std::size_t layer, const Minibatch* training, Hidden& hidden, Rows& out) const;

@@ -21,6 +21,7 @@ from make_mlp import N_FEATURES, N_ROWS, make_start, numbers, short
 BATCH_SIZE, N_EPOCHS = 13, 5  # of 50 rows: four minibatches an epoch, the last of 11 rows; 20 steps
 N_PREDICTED = 8  # rows, in eval mode
 DROPOUT, MIXUP = 3, 4  # of RandomStream
+LAYER_OF_INPUTS = 0xFFFFFF  # of dropout
 ACTIVATIONS = {"identity": nn.Identity, "logistic": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU}
 
 
@@ -126,7 +127,12 @@ def fit(problem, start, spec):
         counts = np.bincount(labels)
         class_weights = torch.tensor((len(labels) / (n_classes * counts)).astype(np.float32).astype(np.float64))
     criterion = nn.CrossEntropyLoss(weight=class_weights, label_smoothing=spec.get("label_smoothing", 0.0))
+    one_cycle = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, max_lr=spec["learning_rate_init"], total_steps=spec["max_iter"] * -(-N_ROWS // BATCH_SIZE),
+        cycle_momentum=False) if spec.get("learning_rate") == "one_cycle" else None
     key, rate = spec["random_state"], spec.get("dropout", 0.0)
+    if spec.get("clip"):
+        features = features.clamp(-spec["clip"], spec["clip"])
     loss_curve = []
     for epoch in range(spec["max_iter"]):
         total = 0.0
@@ -136,7 +142,10 @@ def fit(problem, start, spec):
             share, partners = mixup_draw(key, epoch, index, n, spec.get("mixup", 0))
             factors = [dropout_factors(key, epoch, layer, first, n, linear.out_features, rate)
                        for layer, linear in enumerate(net.linear[:-1])] if rate else None
-            logits = net(share * x + (1 - share) * x[partners], factors)
+            mixed = share * x + (1 - share) * x[partners]
+            if spec.get("input_dropout"):
+                mixed = mixed * dropout_factors(key, epoch, LAYER_OF_INPUTS, first, n, N_FEATURES, spec["input_dropout"])
+            logits = net(mixed, factors)
             loss = share * criterion(logits, y) + (1 - share) * criterion(logits, y[partners])
             if spec["solver"] == "sgd":  # scikit-learn's penalty
                 divisor = n if class_weights is None else class_weights[y].sum()
@@ -145,6 +154,8 @@ def fit(problem, start, spec):
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
+            if one_cycle:
+                one_cycle.step()
         loss_curve.append(total / N_ROWS)
         if spec.get("learning_rate") == "cosine":
             cosine.step()
@@ -171,6 +182,11 @@ def make_specs(n_classes):
     specs += [{"activation": "gelu", **solver, **option} for solver in (adamw, sgd) for option in ({}, {"dropout": 0.4})]
     specs += [{"activation": name, **(adamw if i % 2 else sgd), "batch_norm": True} for i, name in enumerate(names)]
     specs += [{"activation": name, **adamw, **everything, "learning_rate": "cosine"} for name in names]
+    inputs = [{"input_dropout": 0.3}, {"clip": 1.0}, {"learning_rate": "one_cycle"}]
+    specs += [{"activation": names[i + 2], **solver, **option} for i, option in enumerate(inputs)
+              for solver in ((sgd,) if i == 2 else (adamw,))]
+    specs += [{"activation": name, **solver, **everything, "input_dropout": 0.2, "clip": 1.5, "learning_rate": "one_cycle"}
+              for name, solver in (("relu", adamw), ("tanh", sgd), ("gelu", adamw))]
     return [{"hidden_layer_sizes": [5, 4], "max_iter": N_EPOCHS, "random_state": 100 * n_classes + i, **spec}
             for i, spec in enumerate(specs)]
 
