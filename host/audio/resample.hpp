@@ -14,6 +14,11 @@ enum class ResampleQuality { hq, vhq };
 template <>
 inline constexpr auto enum_names<ResampleQuality> = std::array{"hq", "vhq"};
 
+// ceil(n_samples * to / from) float32 samples of full scale 1, as librosa.resample; amplitudes stay. Only the
+// ratio of the rates matters.
+void resample_by(const Samples& samples, double from, double to, ResampleQuality quality,
+                 std::vector<float>& out);
+
 // Brings clip after clip to one rate and keeps its buffer. One object a thread.
 class Resampler {
  public:

@@ -19,6 +19,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "host/audio/augment.hpp"
 #include "host/audio/decode.hpp"
 #include "host/audio/resample.hpp"
 #include "host/cache/batch_queue.hpp"
@@ -57,9 +58,14 @@ double cpu_seconds() {
 struct Worker {
   AudioDecoder decoder;
   std::optional<Resampler> resampler;
+  Augmenter augmenter;
   Waveform waveform;
   // By sample rate; null where the engine is a device that clips have to be sent to.
   std::map<int, std::unique_ptr<FeatureExtractor>> extractors;
+
+  explicit Worker(const FeatureSpec& spec) : augmenter(spec.speed, spec.pitch) {
+    if (spec.sample_rate > 0) resampler.emplace(spec.sample_rate);
+  }
 };
 
 // Everything that the threads of one extraction share. Rows of the table are written by one thread each.
@@ -195,6 +201,7 @@ bool Run::decode(Index clip, std::uint64_t stamp, Worker& worker) {
   }
   if (!is_first_of_its_audio(clip, table_.audio_hash[i])) return false;
   if (worker.resampler) worker.resampler->resample(waveform);
+  worker.augmenter.apply(waveform);
   extractors_.check_length(waveform.sample_rate, waveform.n_samples());
   return true;
 }
@@ -228,8 +235,7 @@ void Run::extract_here(Index clip, const Waveform& waveform, FeatureExtractor& e
 
 void Run::work() {
   try {
-    Worker worker;
-    if (spec_.sample_rate > 0) worker.resampler.emplace(spec_.sample_rate);
+    Worker worker(spec_);
     const auto n_clips = static_cast<Index>(manifest_.clips.size());
     for (Index clip = next_clip_++; clip < n_clips && !queue_.is_stopped(); clip = next_clip_++)
       do_clip(clip, worker);

@@ -114,10 +114,12 @@ DescriptorSpec descriptor_from_json(const Json& json) {
 
 // The form of a specification only: fields that contradict each other are check_feature_spec's.
 FeatureSpec read_feature_spec(const Json& json) {
-  refuse_unknown_names(json, {"name", "sample_rate", "stft", "descriptors"});
+  refuse_unknown_names(json, {"name", "sample_rate", "speed", "pitch", "stft", "descriptors"});
   FeatureSpec spec;
   read(json, "name", spec.name);
   read(json, "sample_rate", spec.sample_rate, 0, greatest_sample_rate);
+  read(json, "speed", spec.speed, 0.5, 2);
+  read(json, "pitch", spec.pitch, -12, 12);
   if (json.contains("stft"))
     spec.stft = with_context("stft", [&] { return from_json_fields<StftSpec>(json["stft"]); });
   if (json.contains("descriptors")) {
@@ -222,6 +224,8 @@ Json to_json(const FeatureSpec& spec) {
   Json json = Json::object();
   json["name"] = spec.name;
   json["sample_rate"] = spec.sample_rate;
+  if (spec.speed != 1) json["speed"] = spec.speed;
+  if (spec.pitch != 0) json["pitch"] = spec.pitch;
   json["stft"] = fields_to_json(spec.stft);
   json["descriptors"] = Json::array();
   for (const auto& descriptor : spec.descriptors) json["descriptors"].push_back(to_json(descriptor));
@@ -319,6 +323,8 @@ std::string difference(const FeatureSpec& a, const FeatureSpec& b) {
   for (Json* json : {&json_a, &json_b}) {
     json->erase("stft");
     json->erase("descriptors");
+    json->emplace("speed", 1.0);
+    json->emplace("pitch", 0.0);
   }
   compare_members(json_a, json_b, "", differences);
   return fmt::format("{}", fmt::join(differences, "; "));

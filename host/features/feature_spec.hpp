@@ -146,6 +146,8 @@ inline constexpr int greatest_sample_rate = 768000;
 struct FeatureSpec {
   std::string name;     // "notebook", "speech", or a name of the user's
   int sample_rate = 0;  // Hz to resample to; 0: each file's own
+  double speed = 1;     // of altered recordings: played so much faster, at another pitch
+  double pitch = 0;     // of altered recordings: semitones up, at the same speed
   StftSpec stft;
   std::vector<DescriptorSpec> descriptors;
   bool operator==(const FeatureSpec&) const = default;
@@ -155,7 +157,8 @@ struct FeatureSpec {
 // UsageError with the file's name, the field and the value that is wrong.
 FeatureSpec feature_spec(const std::string& name_or_file);
 
-// {"name": .., "sample_rate": .., "stft": {..}, "descriptors": [{"kind": "mfcc", .., "functionals":
+// {"name": .., "sample_rate": .., "speed": .., "pitch": .., "stft": {..}, "descriptors": [{"kind": "mfcc",
+// .., "functionals":
 // ["mean"]}, ..]}. Canonical: equal specs have equal text.
 Json to_json(const FeatureSpec& spec);
 // Absent fields have their defaults. Throws UsageError for what check_feature_spec refuses, too.
