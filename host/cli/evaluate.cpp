@@ -8,6 +8,7 @@
 #include "host/cli/commands.hpp"
 #include "host/cli/inputs.hpp"
 #include "host/cli/outcome.hpp"
+#include "host/data/speaker_normalisation.hpp"
 #include "host/models/model_file.hpp"
 
 namespace melgrad {
@@ -55,6 +56,7 @@ int evaluate(const EvaluateOptions& options, const CommonOptions& common, Consol
                             ? from_cache(options, classifier)
                             : from_recordings(options, classifier, *made.engine, common, console);
 
+  if (classifier.is_speaker_normalised) normalise_speakers(test.dataset);
   ProtocolResult result = test_classifier(classifier, test.dataset, *made.engine);
   if (!result.left_out.empty())
     console.warn(

@@ -18,6 +18,7 @@ struct ExtractOptions {
   DataOptions data;
   FeatureOptions features;
   std::string output;
+  bool augment = false;
   double commit_interval_s = 1;
   ShardOption shard;
 };
@@ -40,6 +41,8 @@ int extract(const ExtractOptions& options, const CommonOptions& common, Console&
   const ExtractionReport& report = extraction.report;
   const std::vector<Refusal>& refused = report.refused;
   log_refused(refused, console);
+  if (options.augment)
+    extract_copies(manifest, spec, *made.engine, options.output, common.n_threads, console);
 
   if (console.json()) {
     console.json_result(Json{{"file", file},
@@ -87,6 +90,8 @@ Command make_extract_command(CLI::App& program, CommonOptions& common) {
   auto options = std::make_shared<ExtractOptions>();
   options->data.add(app, "folder of recordings, or CSV file");
   app.add_option("-o,--output", options->output, "the cache")->type_name("FEATURES.h5")->required();
+  app.add_flag("--augment", options->augment,
+               "altered copies, too, each into a cache beside it: FEATURES.speed-0.9.h5 ...");
   app.add_option("--commit-interval", options->commit_interval_s,
                  "seconds after which finished features survive a crash")
       ->type_name("S")

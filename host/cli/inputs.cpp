@@ -10,6 +10,9 @@
 
 #include "host/audio/folder_scan.hpp"
 #include "host/core/error.hpp"
+#include "host/data/altered_copies.hpp"
+#include "host/data/speaker_normalisation.hpp"
+#include "host/features/alterations.hpp"
 
 namespace melgrad {
 namespace {
@@ -67,6 +70,44 @@ Manifest unlabelled_recordings(const std::vector<std::string>& files_and_folders
       manifest.refused.push_back({in_folder(refusal.path), refusal.reason});
   }
   return manifest;
+}
+
+std::vector<FeatureTable> extract_copies(const Manifest& manifest, const FeatureSpec& spec, Engine& engine,
+                                         const std::filesystem::path& file, int n_threads, Console& console) {
+  std::vector<FeatureTable> tables;
+  for (const FeatureSpec& copy : altered_copies(spec)) {
+    console.note(fmt::format("altered copies: {}", alteration_name(copy)));
+    tables.push_back(
+        extract_features(manifest, copy, engine, copy_file(file, copy), {.n_threads = n_threads}, console)
+            .table);
+  }
+  return tables;
+}
+
+std::vector<FeatureTable> read_copies(const std::filesystem::path& file, const FeatureSpec& spec) {
+  std::vector<FeatureTable> tables;
+  for (const FeatureSpec& copy : altered_copies(spec)) {
+    const std::filesystem::path beside = copy_file(file, copy);
+    if (!std::filesystem::exists(beside))
+      fail("{}: there is no such file; `melgrad extract DATA -o {} --augment` makes it", beside.string(),
+           file.string());
+    tables.push_back(read_feature_table(beside));
+    if (tables.back().spec != copy)
+      fail("{} has not the features of {}: {}", beside.string(), file.string(),
+           difference(copy, tables.back().spec));
+  }
+  return tables;
+}
+
+void treat(Dataset& dataset, const TreatmentOptions& treatment, const std::vector<FeatureTable>& copies,
+           Console& console) {
+  if (!copies.empty()) {
+    const Index n_missing = add_altered_copies(dataset, copies);
+    if (n_missing > 0)
+      console.warn(fmt::format("{} of {} altered copies could not be used: the originals stand in for them",
+                               n_missing, std::ssize(copies) * dataset.n_rows()));
+  }
+  if (treatment.speaker_normalise) normalise_speakers(dataset);
 }
 
 Extraction extract_once(const Manifest& manifest, const FeatureSpec& spec, Engine& engine, int n_threads,

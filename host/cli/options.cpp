@@ -176,6 +176,43 @@ MlpSpec notebook_mlp() {
   return spec;
 }
 
+MlpSpec speech_mlp() {
+  MlpSpec spec;
+  spec.hidden_layer_sizes = {256};
+  spec.solver = Solver::adamw;
+  spec.alpha = 1e-3;
+  spec.batch_size = 128;
+  spec.learning_rate = LearningRate::one_cycle;
+  spec.learning_rate_init = 2e-3;
+  spec.max_iter = 30;
+  spec.n_iter_no_change = 30;  // the schedule runs to its end
+  spec.dropout = 0.5;
+  spec.input_dropout = 0.1;
+  spec.clip = 5;
+  spec.batch_norm = true;
+  spec.label_smoothing = 0.1;
+  spec.mixup = 0.2;
+  return spec;
+}
+
+void NetworkOptions::add(CLI::App& app) {
+  const std::string group = "Network (scikit-learn's MLPClassifier)";
+  app.add_option(
+         "--network", network_,
+         "defaults of the options below: the notebook's, which they show, or those for the speech set "
+         "(auto: with features of that name)")
+      ->check(CLI::IsMember({"auto", "notebook", "speech"}).description(""))
+      ->type_name("auto|notebook|speech")
+      ->default_str("auto")
+      ->group(group);
+  mlp_.add(app, group, notebook_mlp());
+}
+
+MlpSpec NetworkOptions::read(const FeatureSpec& features) const {
+  const bool is_speech = network_ == "auto" ? features.name.starts_with("speech") : network_ == "speech";
+  return mlp_.read(is_speech ? speech_mlp() : notebook_mlp());
+}
+
 MadeEngine make_engine(const CommonOptions& options, Console& console) {
   MadeEngine made =
       make_engine(options.device, EngineOptions{.n_threads = options.n_threads, .tf32 = options.tf32});

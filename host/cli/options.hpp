@@ -102,13 +102,16 @@ class FieldOptions {
   // Only what was given.
   const Json& given() const { return *given_; }
   // The defaults and what was given.
-  Spec read() const {
-    Json all = defaults_;
+  Spec read() const { return read_over(defaults_); }
+  // The same over other defaults than the help shows.
+  Spec read(const Spec& defaults) const { return read_over(to_json_fields(defaults)); }
+
+ private:
+  Spec read_over(Json all) const {
     all.update(*given_);
     return from_json_fields<Spec>(all);
   }
 
- private:
   template <class T>
   void add_field(CLI::App& app, const std::string& group, const Field<Spec, T>& each,
                  const std::string& prefix) {
@@ -166,6 +169,19 @@ class FeatureOptions {
 
 // The notebook's network: one hidden layer of 300 logistic units.
 MlpSpec notebook_mlp();
+// What does well on speakers that it has not heard, with the speech set and altered copies.
+MlpSpec speech_mlp();
+
+// The options of a network: one for each field of MlpSpec, over the defaults that --network names.
+class NetworkOptions {
+ public:
+  void add(CLI::App& app);
+  MlpSpec read(const FeatureSpec& features) const;
+
+ private:
+  std::string network_ = "auto";
+  FieldOptions<MlpSpec> mlp_;
+};
 
 // The engine that --device and --threads ask for; says what was chosen, and why.
 MadeEngine make_engine(const CommonOptions& options, Console& console);

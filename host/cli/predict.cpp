@@ -10,6 +10,7 @@
 
 #include "host/cli/commands.hpp"
 #include "host/cli/inputs.hpp"
+#include "host/data/speaker_normalisation.hpp"
 #include "host/models/model_file.hpp"
 #include "host/report/terminal.hpp"
 
@@ -38,6 +39,7 @@ Predictions predict_usable(const Classifier& classifier, const FeatureTable& tab
   Matrix<float> features(static_cast<Index>(usable.size()), table.features.cols);
   for (std::size_t row = 0; row < usable.size(); ++row)
     std::ranges::copy(table.features.row(usable[row]), features.row(static_cast<Index>(row)).begin());
+  if (classifier.is_speaker_normalised) normalise_speaker(features.view());
   predictions.probabilities = predict_proba(engine, classifier, features.view());
   return predictions;
 }
@@ -97,6 +99,12 @@ int predict(const PredictOptions& options, const CommonOptions& common, Console&
   const Extraction extraction =
       extract_once(manifest, classifier.features, *made.engine, common.n_threads, console);
   const std::vector<Refusal>& refused = extraction.report.refused;
+  if (classifier.is_speaker_normalised)
+    console.warn(
+        fmt::format("the model is speaker-normalised: these {} recordings are taken as one speaker's, and "
+                    "each answer depends on "
+                    "all of them",
+                    extraction.report.n_clips - extraction.report.n_refused));
   const Predictions predictions = predict_usable(classifier, extraction.table, *made.engine);
 
   if (console.json()) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "host/audio/folder_scan.hpp"
 #include "host/cli/commands.hpp"
@@ -26,7 +27,8 @@ struct RunOptions {
   bool quick = false;
   OverwriteOption overwrite;
   FeatureOptions features;
-  FieldOptions<MlpSpec> mlp;
+  NetworkOptions network;
+  FieldOptions<TreatmentOptions> treatment;
   FieldOptions<EvaluationOptions> evaluation;
 };
 
@@ -69,7 +71,8 @@ struct Recordings {
 
 Recordings read_recordings(const std::string& data, const std::string& pattern, const std::string& group_noun,
                            const FeatureSpec& spec, const std::filesystem::path& cache, int min_labels,
-                           Engine& engine, const CommonOptions& common, Console& console) {
+                           const TreatmentOptions& treatment, Engine& engine, const CommonOptions& common,
+                           Console& console) {
   const Manifest manifest = load_recordings(data, pattern, console);
   Extraction extraction =
       extract_features(manifest, spec, engine, cache, {.n_threads = common.n_threads}, console);
@@ -77,12 +80,15 @@ Recordings read_recordings(const std::string& data, const std::string& pattern, 
   log_refused(refused, console);
   Dataset dataset = with_context(data, [&] { return make_dataset(extraction.table, min_labels); });
   dataset.group_noun = group_noun;
+  std::vector<FeatureTable> copies;
+  if (treatment.augment) copies = extract_copies(manifest, spec, engine, cache, common.n_threads, console);
+  treat(dataset, treatment, copies, console);
   DatasetSummary summary = summarise(data, dataset, std::move(refused));
   return {std::move(dataset), std::move(summary), std::move(extraction.report)};
 }
 
-Json options_json(const RunOptions& options, const MlpSpec& mlp, const EvaluationOptions& evaluation,
-                  const FeatureSpec& features) {
+Json options_json(const RunOptions& options, const MlpSpec& mlp, const TreatmentOptions& treatment,
+                  const EvaluationOptions& evaluation, const FeatureSpec& features) {
   return {{"command", "run"},
           {"data", options.data.data},
           {"pattern", options.data.pattern},
@@ -92,6 +98,7 @@ Json options_json(const RunOptions& options, const MlpSpec& mlp, const Evaluatio
           {"quick", options.quick},
           {"features", to_json(features)},
           {"mlp", to_json_fields(mlp)},
+          {"treatment", to_json_fields(treatment)},
           {"evaluation", to_json_fields(evaluation)}};
 }
 
@@ -105,9 +112,12 @@ EvaluationOptions evaluation_options(const RunOptions& options, const CommonOpti
 
 int run(const RunOptions& options, const CommonOptions& common, Console& console) {
   const FeatureSpec spec = options.features.read();
-  MlpSpec mlp = options.mlp.read();
+  MlpSpec mlp = options.network.read(spec);
   mlp.random_state = common.random_state;
+  const TreatmentOptions treatment = options.treatment.read();
   const EvaluationOptions evaluation_spec = evaluation_options(options, common);
+  if (evaluation_spec.tta && !treatment.augment)
+    fail_usage("--tta asks about the copies that --augment makes");
 
   const ResultsFolder folder{options.out};
   check_folder(folder, options);
@@ -118,16 +128,18 @@ int run(const RunOptions& options, const CommonOptions& common, Console& console
   std::filesystem::create_directories(folder.path);
   console.open_log(folder.log());
 
-  const Recordings recordings = read_recordings(options.data.data, options.data.pattern, options.group_noun,
-                                                spec, folder.features(), 2, *made.engine, common, console);
+  const Recordings recordings =
+      read_recordings(options.data.data, options.data.pattern, options.group_noun, spec, folder.features(), 2,
+                      treatment, *made.engine, common, console);
   std::optional<Recordings> own;
   if (!options.own.empty())
-    own = read_recordings(options.own, options.own_pattern, options.group_noun, spec, folder.own_features(),
-                          1, *made.engine, common, console);
+    own =
+        read_recordings(options.own, options.own_pattern, options.group_noun, spec, folder.own_features(), 1,
+                        {evaluation_spec.tta, treatment.speaker_normalise}, *made.engine, common, console);
 
   Evaluation evaluation = evaluate_protocols(recordings.dataset, own ? &own->dataset : nullptr, mlp,
                                              *made.engine, evaluation_spec, console);
-  Results results = begin_results(common, made, options_json(options, mlp, evaluation_spec, spec));
+  Results results = begin_results(common, made, options_json(options, mlp, treatment, evaluation_spec, spec));
   results.dataset = recordings.summary;
   if (own) results.own = own->summary;
   results.features = summarise(spec, recordings.report);
@@ -165,7 +177,8 @@ Command make_run_command(CLI::App& program, CommonOptions& common) {
   app.add_flag("--quick", options->quick, "2 random splits and 2 folds of speakers, unless others are given");
   options->overwrite.add(app);
   options->features.add(app);
-  options->mlp.add(app, "Network (scikit-learn's MLPClassifier)", notebook_mlp());
+  options->treatment.add(app, "Training data", {});
+  options->network.add(app);
   options->evaluation.add(app, "Evaluation", {});
   add_common_options(app, common);
   return {&app, [options, &common](Console& console) { return run(*options, common, console); }};

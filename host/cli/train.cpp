@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <vector>
 
 #include "host/cli/commands.hpp"
 #include "host/cli/inputs.hpp"
@@ -18,7 +19,8 @@ struct TrainOptions {
   std::string output;
   bool no_evaluation = false;
   OverwriteOption overwrite;
-  FieldOptions<MlpSpec> mlp;
+  NetworkOptions network;
+  FieldOptions<TreatmentOptions> treatment;
   FieldOptions<EvaluationOptions> evaluation;
 };
 
@@ -29,19 +31,25 @@ std::string training_text(const MlpProgress& training, double fit_seconds, const
 }
 
 int train(const TrainOptions& options, const CommonOptions& common, Console& console) {
-  MlpSpec mlp = options.mlp.read();
-  mlp.random_state = common.random_state;
+  const TreatmentOptions treatment = options.treatment.read();
   EvaluationOptions evaluation_spec = options.evaluation.read();
   evaluation_spec.random_state = common.random_state;
+  if (evaluation_spec.tta && !treatment.augment)
+    fail_usage("--tta asks about the copies that --augment reads");
   options.overwrite.check(options.output);
 
   const FeatureTable table = read_feature_table(options.input);
-  const Dataset dataset = with_context(options.input, [&] { return make_dataset(table); });
+  MlpSpec mlp = options.network.read(table.spec);
+  mlp.random_state = common.random_state;
+  Dataset dataset = with_context(options.input, [&] { return make_dataset(table); });
+  treat(dataset, treatment,
+        treatment.augment ? read_copies(options.input, table.spec) : std::vector<FeatureTable>(), console);
   const MadeEngine made = make_engine(common, console);
   Results results = begin_results(common, made,
                                   {{"command", "train"},
                                    {"data", options.input},
                                    {"mlp", to_json_fields(mlp)},
+                                   {"treatment", to_json_fields(treatment)},
                                    {"evaluation", to_json_fields(evaluation_spec)}});
   results.dataset = summarise(options.input, dataset, dataset.refused);
   results.features.spec = dataset.spec;
@@ -50,7 +58,7 @@ int train(const TrainOptions& options, const CommonOptions& common, Console& con
 
   TrainedClassifier trained;
   if (options.no_evaluation) {
-    trained = train_classifier(dataset, mlp, *made.engine, console);
+    trained = train_classifier(dataset, mlp, *made.engine, console, evaluation_spec.ensemble);
   } else {
     Evaluation evaluation = evaluate_protocols(dataset, nullptr, mlp, *made.engine, evaluation_spec, console);
     results.models = std::move(evaluation.results);
@@ -89,7 +97,8 @@ Command make_train_command(CLI::App& program, CommonOptions& common) {
   app.add_option("-o,--output", options->output, "the model")->type_name("MODEL.h5")->required();
   app.add_flag("--no-evaluation", options->no_evaluation, "train the model and nothing else");
   options->overwrite.add(app);
-  options->mlp.add(app, "Network (scikit-learn's MLPClassifier)", notebook_mlp());
+  options->treatment.add(app, "Training data", {});
+  options->network.add(app);
   options->evaluation.add(app, "Evaluation", EvaluationOptions{.n_splits = 2, .n_folds = 2});
   add_common_options(app, common);
   return {&app, [options, &common](Console& console) { return train(*options, common, console); }};

@@ -85,6 +85,10 @@ Dataset subset(const Dataset& dataset, std::span<const int> rows) {
   part.features = Matrix<float>(static_cast<Index>(rows.size()), dataset.features.cols);
   part.label_names = dataset.label_names;
   part.group_noun = dataset.group_noun;
+  part.is_speaker_normalised = dataset.is_speaker_normalised;
+  part.n_copies = dataset.n_copies;
+  if (dataset.n_copies > 0)
+    part.versions = Matrix<float>((1 + dataset.n_copies) * part.features.rows, dataset.features.cols);
   std::set<int> groups;
   for (const int row : rows)
     if (const int group = dataset.groups[static_cast<std::size_t>(row)]; group >= 0) groups.insert(group);
@@ -95,6 +99,9 @@ Dataset subset(const Dataset& dataset, std::span<const int> rows) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto row = static_cast<std::size_t>(rows[i]);
     std::ranges::copy(dataset.features.row(rows[i]), part.features.row(static_cast<Index>(i)).begin());
+    for (Index to = static_cast<Index>(i), from = rows[i]; to < part.versions.rows;
+         to += part.n_rows(), from += dataset.n_rows())
+      std::ranges::copy(dataset.versions.row(from), part.versions.row(to).begin());
     part.labels.push_back(dataset.labels[row]);
     const auto group = groups.find(dataset.groups[row]);
     part.groups.push_back(group == groups.end() ? -1

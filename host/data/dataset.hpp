@@ -14,6 +14,8 @@ namespace melgrad {
 struct Dataset {
   FeatureSpec spec;                // of the features
   Matrix<float> features;          // [n_rows, n_features]
+  int n_copies = 0;                // altered copies of each row (altered_copies.hpp)
+  Matrix<float> versions;          // [(1 + n_copies) * n_rows, n_features] where there are: originals first
   std::vector<int> labels;         // [n_rows], index into label_names
   std::vector<int> groups;         // [n_rows], index into group_names; -1 where none is known
   std::vector<int> audio;          // [n_rows], index into audio_hash: equal where the audio is identical
@@ -24,9 +26,12 @@ struct Dataset {
   std::vector<std::string> audio_hash;   // in the order of first appearance
   std::vector<Clip> clips;               // [n_rows]
   std::vector<Refusal> refused;          // rows of the table that were refused
+  bool is_speaker_normalised = false;    // speaker_normalisation.hpp
 
   Index n_rows() const { return features.rows; }
   int n_classes() const { return static_cast<int>(label_names.size()); }
+  // What a TrainingSet takes: originals and copies.
+  MatrixView<const float> all_versions() const { return n_copies > 0 ? versions.view() : features.view(); }
 };
 
 // Drops refused rows. Fewer usable labels than min_labels is an error that says what was found: 2 to learn

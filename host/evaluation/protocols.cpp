@@ -9,12 +9,15 @@
 #include "host/core/clock.hpp"
 #include "host/core/date.hpp"
 #include "host/core/error.hpp"
+#include "host/data/speaker_normalisation.hpp"
 #include "host/data/standard_scaler.hpp"
 #include "host/evaluation/predict.hpp"
 #include "host/models/training_rows.hpp"
 
 namespace melgrad {
 namespace {
+
+constexpr const char* ensemble_name = "mlp_ensemble";
 
 std::string clips(std::size_t n) {
   return n == 1 ? "1 clip" : fmt::format("{} clips", n);
@@ -36,13 +39,35 @@ class JobList {
     std::vector<MlpJob> jobs;
     for (const Job& job : jobs_)
       jobs.push_back({job.spec, job.rows.training, job.rows.validation, &job.scaling});
-    const TrainingSet training_set{dataset_.features.view(), dataset_.labels, dataset_.n_classes()};
+    const TrainingSet training_set{dataset_.all_versions(), dataset_.labels, dataset_.n_classes(),
+                                   dataset_.n_copies};
     return Trainer(engine).fit(training_set, jobs, progress);
   }
 
   const MlpSpec& spec(std::size_t job) const { return jobs_[job].spec; }
-  Classifier classifier(std::size_t job, const FittedMlp& fitted) const {
-    return {jobs_[job].spec, fitted.parameters, jobs_[job].scaling, dataset_.spec, dataset_.label_names, {}};
+  std::size_t size() const { return jobs_.size(); }
+  // The jobs that there are, once more for each further member of an ensemble.
+  void repeat_for_members(int n_members) {
+    const std::vector<Job> first = jobs_;
+    for (int member = 1; member < n_members; ++member) {
+      for (Job job : first) {
+        job.spec.random_state += member * seeds_between_members;
+        jobs_.push_back(std::move(job));
+      }
+    }
+  }
+
+  // Of the networks of one job, one from each member.
+  Classifier classifier(std::size_t job, const std::vector<const FittedMlp*>& members) const {
+    Classifier made;
+    made.spec = jobs_[job].spec;
+    made.parameters = members.front()->parameters;
+    for (std::size_t i = 1; i < members.size(); ++i) made.further_members.push_back(members[i]->parameters);
+    made.is_speaker_normalised = dataset_.is_speaker_normalised;
+    made.scaling = jobs_[job].scaling;
+    made.features = dataset_.spec;
+    made.labels = dataset_.label_names;
+    return made;
   }
 
  private:
@@ -55,10 +80,44 @@ class JobList {
   std::vector<Job> jobs_;
 };
 
-Matrix<float> rows_of(const Matrix<float>& features, const std::vector<int>& rows) {
-  Matrix<float> taken(static_cast<Index>(rows.size()), features.cols);
+// Networks of several seeds, trained on the same jobs: member by member, job by job.
+struct FittedMembers {
+  std::span<const FittedMlp> fitted;
+  std::size_t n_jobs;  // of a member
+
+  // Of one job, those of the first n_members.
+  std::vector<const FittedMlp*> of_job(std::size_t job, std::size_t n_members) const {
+    std::vector<const FittedMlp*> members;
+    for (std::size_t member = 0; member < n_members; ++member)
+      members.push_back(&fitted[member * n_jobs + job]);
+    return members;
+  }
+  std::size_t n_members() const { return fitted.size() / n_jobs; }
+};
+
+// One of them whose training broke down; null where none did.
+const FittedMlp* diverged(const std::vector<const FittedMlp*>& members) {
+  const auto bad = std::ranges::find_if(
+      members, [](const FittedMlp* each) { return each->progress.stop_reason == StopReason::not_finite; });
+  return bad == members.end() ? nullptr : *bad;
+}
+
+FitTimes sum_of_times(const std::vector<const FittedMlp*>& members) {
+  FitTimes sum;
+  for (const FittedMlp* each : members) {
+    sum.wall_seconds += each->times.wall_seconds;
+    sum.cpu_seconds += each->times.cpu_seconds;
+  }
+  return sum;
+}
+
+// Rows of the recordings, `version` of them: 0 for the originals.
+Matrix<float> rows_of(const Dataset& recordings, const std::vector<int>& rows, int version) {
+  const MatrixView<const float> versions = recordings.all_versions();
+  Matrix<float> taken(static_cast<Index>(rows.size()), versions.cols);
   for (std::size_t i = 0; i < rows.size(); ++i)
-    std::ranges::copy(features.row(rows[i]), taken.row(static_cast<Index>(i)).begin());
+    std::ranges::copy(versions.row(rows[i] + version * recordings.n_rows()),
+                      taken.row(static_cast<Index>(i)).begin());
   return taken;
 }
 
@@ -69,13 +128,36 @@ double squared_error(std::span<const float> probabilities, int truth) {
   return sum;
 }
 
+// Of the originals, or with tta (2 p(original) + sum of p(copy)) / (2 + n_copies).
+Matrix<float> predict_rows(const Classifier& classifier, const Dataset& recordings,
+                           const std::vector<int>& rows, bool tta, Engine& engine) {
+  Matrix<float> probabilities = predict_proba(engine, classifier, rows_of(recordings, rows, 0).view());
+  if (!tta) return probabilities;
+  for (float& each : probabilities.values) each *= 2;
+  for (int copy = 1; copy <= recordings.n_copies; ++copy) {
+    const Matrix<float> of_copy = predict_proba(engine, classifier, rows_of(recordings, rows, copy).view());
+    for (std::size_t i = 0; i < of_copy.values.size(); ++i) probabilities.values[i] += of_copy.values[i];
+  }
+  for (float& each : probabilities.values) each /= static_cast<float>(2 + recordings.n_copies);
+  return probabilities;
+}
+
+// What a reader has to know of how the recordings were asked about.
+void add_notes(const Dataset& recordings, bool tta, ProtocolResult& result) {
+  if (recordings.is_speaker_normalised) result.notes.emplace_back(speaker_normalisation_note);
+  if (tta)
+    result.notes.push_back(fmt::format(
+        "test-time copies: probabilities are averaged over each clip (twice) and {} altered copies",
+        recordings.n_copies));
+}
+
 // Predicts rows of the recordings, whose labels in the classifier's words are `truth`, and adds what comes
 // out to the result as one more split.
 void test_split(const Classifier& classifier, const Dataset& recordings, const std::vector<int>& rows,
-                const std::vector<int>& truth, Engine& engine, SplitResult split, ProtocolResult& result) {
-  const Matrix<float> features = rows_of(recordings.features, rows);
+                const std::vector<int>& truth, bool tta, Engine& engine, SplitResult split,
+                ProtocolResult& result) {
   const double wall_begin = wall_seconds(), cpu_begin = process_cpu_seconds();
-  const Matrix<float> probabilities = predict_proba(engine, classifier, features.view());
+  const Matrix<float> probabilities = predict_rows(classifier, recordings, rows, tta, engine);
   split.times.predict_seconds = wall_seconds() - wall_begin;
   split.times.predict_cpu_seconds = process_cpu_seconds() - cpu_begin;
   const std::vector<int> predicted = most_probable(probabilities);
@@ -108,35 +190,40 @@ std::vector<PlannedProtocol> plan_protocols(const Dataset& dataset, const Evalua
   return planned;
 }
 
-// `first_job` is the job of the plan's first split.
+// `first_job` is the job of the plan's first split. The model of the first n_members: a network or an
+// ensemble.
 ProtocolResult test_protocol(const PlannedProtocol& planned, const Dataset& dataset, const JobList& jobs,
-                             std::span<const FittedMlp> fitted, std::size_t first_job, Engine& engine) {
+                             const FittedMembers& fitted, std::size_t n_members, std::size_t first_job,
+                             bool tta, Engine& engine) {
   ProtocolResult result;
+  if (n_members > 1) result.name = ensemble_name;
   result.protocol = planned.protocol;
   result.why_not = planned.plan.why_not;
   result.notes = planned.plan.notes;
+  add_notes(dataset, tta, result);
   result.labels = dataset.label_names;
   for (std::size_t i = 0; i < planned.plan.splits.size(); ++i) {
     const Split& split = planned.plan.splits[i];
-    const FittedMlp& model = fitted[first_job + i];
-    if (model.progress.stop_reason == StopReason::not_finite) {
+    const auto members = fitted.of_job(first_job + i, n_members);
+    if (const FittedMlp* bad = diverged(members)) {
       result.notes.push_back(
           fmt::format("left out: the training of '{}' stopped after {} epochs, because its "
                       "loss was no longer finite",
-                      split.name, model.progress.n_iter));
+                      split.name, bad->progress.n_iter));
       continue;
     }
     std::vector<int> truth;
     for (const int row : split.test) truth.push_back(dataset.labels[static_cast<std::size_t>(row)]);
+    const FitTimes times = sum_of_times(members);
     SplitResult split_result{
         .name = split.name,
         .n_train = static_cast<Index>(split.train.size()),
         .n_left_out = static_cast<Index>(split.left_out.size()),
         .metrics = {},
         .parameters = to_json_fields(jobs.spec(first_job + i)),
-        .training = model.progress,
-        .times = {.fit_seconds = model.times.wall_seconds, .fit_cpu_seconds = model.times.cpu_seconds}};
-    test_split(jobs.classifier(first_job + i, model), dataset, split.test, truth, engine,
+        .training = members.front()->progress,
+        .times = {.fit_seconds = times.wall_seconds, .fit_cpu_seconds = times.cpu_seconds}};
+    test_split(jobs.classifier(first_job + i, members), dataset, split.test, truth, tta, engine,
                std::move(split_result), result);
   }
   if (result.splits.empty() && result.why_not.empty())
@@ -145,7 +232,8 @@ ProtocolResult test_protocol(const PlannedProtocol& planned, const Dataset& data
   return result;
 }
 
-Json provenance_of(const Dataset& dataset, const FittedMlp& model, const Engine& engine) {
+Json provenance_of(const Dataset& dataset, const MlpProgress& training, std::size_t n_members,
+                   const Engine& engine) {
   std::map<std::string, Index> label_counts;
   for (const int label : dataset.labels) ++label_counts[dataset.label_names[static_cast<std::size_t>(label)]];
   Json provenance;
@@ -155,24 +243,27 @@ Json provenance_of(const Dataset& dataset, const FittedMlp& model, const Engine&
   provenance["n_clips"] = dataset.n_rows();
   provenance["label_counts"] = label_counts;
   provenance["groups"] = dataset.group_names;
-  provenance["n_iter"] = model.progress.n_iter;
-  provenance["stop_reason"] = std::string(to_name(model.progress.stop_reason));
-  provenance["loss"] = model.progress.loss_curve.empty() ? Json() : Json(model.progress.loss_curve.back());
+  provenance["n_copies"] = dataset.n_copies;
+  provenance["n_members"] = n_members;
+  provenance["n_iter"] = training.n_iter;
+  provenance["stop_reason"] = std::string(to_name(training.stop_reason));
+  provenance["loss"] = training.loss_curve.empty() ? Json() : Json(training.loss_curve.back());
   provenance["audio_hash"] = dataset.audio_hash;
   return provenance;
 }
 
-// The model of the last job: the one of the whole data set.
-TrainedClassifier finished(const Dataset& dataset, const JobList& jobs, std::span<const FittedMlp> fitted,
-                           const Engine& engine) {
-  const FittedMlp& model = fitted.back();
-  if (model.progress.stop_reason == StopReason::not_finite)
+// The model of a member's last job, the one of the whole data set: of the first n_members.
+TrainedClassifier finished(const Dataset& dataset, const JobList& jobs, const FittedMembers& fitted,
+                           std::size_t n_members, const Engine& engine) {
+  const auto members = fitted.of_job(fitted.n_jobs - 1, n_members);
+  TrainedClassifier trained{jobs.classifier(fitted.n_jobs - 1, members), members.front()->progress,
+                            sum_of_times(members)};
+  if (const FittedMlp* bad = diverged(members))
     fail(
         "training on the whole data set: the loss is no longer finite after {} epochs "
         "(learning_rate_init {} may be too large)",
-        model.progress.n_iter, jobs.classifier(fitted.size() - 1, model).spec.learning_rate_init);
-  TrainedClassifier trained{jobs.classifier(fitted.size() - 1, model), model.progress, model.times};
-  trained.classifier.provenance = provenance_of(dataset, model, engine);
+        bad->progress.n_iter, trained.classifier.spec.learning_rate_init);
+  trained.classifier.provenance = provenance_of(dataset, trained.training, n_members, engine);
   return trained;
 }
 
@@ -201,21 +292,29 @@ Evaluation evaluate_protocols(const Dataset& dataset, const Dataset* own, const 
     }
   }
   jobs.add(spec, every_row(dataset), "the whole data set");
-  const std::vector<FittedMlp> fitted = jobs.fit(engine, progress);
+  const std::size_t n_jobs = jobs.size();
+  jobs.repeat_for_members(options.ensemble);
+  const std::vector<FittedMlp> networks = jobs.fit(engine, progress);
+  const FittedMembers fitted{networks, n_jobs};
+  const std::size_t n_members = fitted.n_members();
 
-  Evaluation evaluation{finished(dataset, jobs, fitted, engine), {}};
-  std::size_t first_job = 0;
-  for (const PlannedProtocol& each : planned) {
-    evaluation.results.push_back(test_protocol(each, dataset, jobs, fitted, first_job, engine));
-    first_job += each.plan.splits.size();
-  }
-  if (own != nullptr) {
-    ProtocolResult result = test_classifier(evaluation.classifier, *own, engine);
+  Evaluation evaluation{finished(dataset, jobs, fitted, n_members, engine), {}};
+  for (const std::size_t n :
+       n_members > 1 ? std::vector{std::size_t{1}, n_members} : std::vector{n_members}) {
+    std::size_t first_job = 0;
+    for (const PlannedProtocol& each : planned) {
+      evaluation.results.push_back(
+          test_protocol(each, dataset, jobs, fitted, n, first_job, options.tta, engine));
+      first_job += each.plan.splits.size();
+    }
+    if (own == nullptr) continue;
+    const TrainedClassifier model = finished(dataset, jobs, fitted, n, engine);
+    ProtocolResult result = test_classifier(model.classifier, *own, engine, options.tta);
     for (SplitResult& split : result.splits) {
-      split.training = evaluation.training;
+      split.training = model.training;
       split.parameters = to_json_fields(spec);
-      split.times.fit_seconds = evaluation.times.wall_seconds;
-      split.times.fit_cpu_seconds = evaluation.times.cpu_seconds;
+      split.times.fit_seconds = model.times.wall_seconds;
+      split.times.fit_cpu_seconds = model.times.cpu_seconds;
     }
     pool_predictions(result);
     evaluation.results.push_back(std::move(result));
@@ -224,18 +323,26 @@ Evaluation evaluate_protocols(const Dataset& dataset, const Dataset* own, const 
 }
 
 TrainedClassifier train_classifier(const Dataset& dataset, const MlpSpec& spec, Engine& engine,
-                                   Progress& progress) {
+                                   Progress& progress, int ensemble) {
   JobList jobs(dataset);
   jobs.add(spec, every_row(dataset), "the whole data set");
-  return finished(dataset, jobs, jobs.fit(engine, progress), engine);
+  jobs.repeat_for_members(ensemble);
+  const std::vector<FittedMlp> networks = jobs.fit(engine, progress);
+  return finished(dataset, jobs, {networks, 1}, networks.size(), engine);
 }
 
-ProtocolResult test_classifier(const Classifier& classifier, const Dataset& recordings, Engine& engine) {
+ProtocolResult test_classifier(const Classifier& classifier, const Dataset& recordings, Engine& engine,
+                               bool tta) {
+  if (classifier.is_speaker_normalised != recordings.is_speaker_normalised)
+    fail("the model is of {}speaker-normalised features, the recordings' are {}",
+         classifier.is_speaker_normalised ? "" : "not ", recordings.is_speaker_normalised ? "so" : "not");
   if (!(classifier.features == recordings.spec))
     fail("the model's features are not those of the recordings: {}",
          difference(classifier.features, recordings.spec));
   ProtocolResult result;
   result.protocol = Protocol::own;
+  if (!classifier.further_members.empty()) result.name = ensemble_name;
+  add_notes(recordings, tta, result);
   result.labels = classifier.labels;
 
   const std::set<std::string> trained = trained_audio(classifier);
@@ -278,7 +385,7 @@ ProtocolResult test_classifier(const Classifier& classifier, const Dataset& reco
   split.name = "own";
   split.n_train = classifier.provenance.value("n_clips", Index{0});
   split.n_left_out = static_cast<Index>(result.left_out.size());
-  test_split(classifier, recordings, rows, truth, engine, std::move(split), result);
+  test_split(classifier, recordings, rows, truth, tta, engine, std::move(split), result);
   pool_predictions(result);
   return result;
 }
