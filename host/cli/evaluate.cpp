@@ -9,6 +9,7 @@
 #include "host/cli/inputs.hpp"
 #include "host/cli/outcome.hpp"
 #include "host/data/speaker_normalisation.hpp"
+#include "host/evaluation/prediction_statistics.hpp"
 #include "host/models/model_file.hpp"
 
 namespace melgrad {
@@ -72,6 +73,7 @@ int evaluate(const EvaluateOptions& options, const CommonOptions& common, Consol
   results.features = test.features;
   results.features.spec = classifier.features;
   results.features.n_features = test.dataset.features.cols;
+  result.statistics = prediction_statistics(result, test.dataset.clips, {}, common.random_state);
   results.models.push_back(std::move(result));
   return report_results(results, console);
 }

@@ -11,6 +11,8 @@
 #include "host/cli/commands.hpp"
 #include "host/cli/inputs.hpp"
 #include "host/cli/outcome.hpp"
+#include "host/evaluation/drift.hpp"
+#include "host/evaluation/prediction_statistics.hpp"
 #include "host/models/model_file.hpp"
 #include "host/report/results.hpp"
 #include "host/report/terminal.hpp"
@@ -144,6 +146,10 @@ int run(const RunOptions& options, const CommonOptions& common, Console& console
   if (own) results.own = own->summary;
   results.features = summarise(spec, recordings.report);
   results.models = std::move(evaluation.results);
+  add_statistics(results.models, recordings.dataset, own ? &own->dataset : nullptr, evaluation_spec);
+  results.comparisons = compare_models(results.models, recordings.dataset.clips,
+                                       own ? own->dataset.clips : std::vector<Clip>{}, common.random_state);
+  if (own) results.drift = feature_drift(recordings.dataset, own->dataset);
   write_results(results, folder.results());
   save_classifier(evaluation.classifier, folder.model());
 

@@ -8,6 +8,7 @@
 #include "host/cli/commands.hpp"
 #include "host/cli/inputs.hpp"
 #include "host/cli/outcome.hpp"
+#include "host/evaluation/prediction_statistics.hpp"
 #include "host/models/model_file.hpp"
 #include "host/report/terminal.hpp"
 
@@ -62,6 +63,7 @@ int train(const TrainOptions& options, const CommonOptions& common, Console& con
   } else {
     Evaluation evaluation = evaluate_protocols(dataset, nullptr, mlp, *made.engine, evaluation_spec, console);
     results.models = std::move(evaluation.results);
+    add_statistics(results.models, dataset, nullptr, evaluation_spec);
     trained = {std::move(evaluation.classifier), std::move(evaluation.training), evaluation.times};
   }
   save_classifier(trained.classifier, options.output);

@@ -44,6 +44,7 @@ void require_labels(const Dataset& dataset, int min_labels) {
 Dataset make_dataset(const FeatureTable& table, int min_labels) {
   Dataset dataset;
   dataset.spec = table.spec;
+  dataset.columns = table.columns;
   std::vector<Index> usable;
   std::set<std::string> labels, groups;
   for (Index row = 0; row < table.features.rows; ++row) {
@@ -82,6 +83,7 @@ Dataset make_dataset(const FeatureTable& table, int min_labels) {
 Dataset subset(const Dataset& dataset, std::span<const int> rows) {
   Dataset part;
   part.spec = dataset.spec;
+  part.columns = dataset.columns;
   part.features = Matrix<float>(static_cast<Index>(rows.size()), dataset.features.cols);
   part.label_names = dataset.label_names;
   part.group_noun = dataset.group_noun;

@@ -12,14 +12,15 @@ namespace melgrad {
 
 // Row i of everything belongs to clips[i].
 struct Dataset {
-  FeatureSpec spec;                // of the features
-  Matrix<float> features;          // [n_rows, n_features]
-  int n_copies = 0;                // altered copies of each row (altered_copies.hpp)
-  Matrix<float> versions;          // [(1 + n_copies) * n_rows, n_features] where there are: originals first
-  std::vector<int> labels;         // [n_rows], index into label_names
-  std::vector<int> groups;         // [n_rows], index into group_names; -1 where none is known
-  std::vector<int> audio;          // [n_rows], index into audio_hash: equal where the audio is identical
-  std::vector<double> duration_s;  // [n_rows]
+  FeatureSpec spec;                  // of the features
+  std::vector<std::string> columns;  // [n_features], "mfcc_0_mean"
+  Matrix<float> features;            // [n_rows, n_features]
+  int n_copies = 0;                  // altered copies of each row (altered_copies.hpp)
+  Matrix<float> versions;            // [(1 + n_copies) * n_rows, n_features] where there are: originals first
+  std::vector<int> labels;           // [n_rows], index into label_names
+  std::vector<int> groups;           // [n_rows], index into group_names; -1 where none is known
+  std::vector<int> audio;            // [n_rows], index into audio_hash: equal where the audio is identical
+  std::vector<double> duration_s;    // [n_rows]
   std::vector<std::string> label_names;  // sorted
   std::vector<std::string> group_names;  // sorted, without the empty name
   std::string group_noun = "speaker";    // what a group is, for people: "speaker", "prompt"

@@ -1,7 +1,6 @@
 #include "host/evaluation/protocols.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <numeric>
 #include <set>
@@ -12,6 +11,8 @@
 #include "host/data/speaker_normalisation.hpp"
 #include "host/data/standard_scaler.hpp"
 #include "host/evaluation/predict.hpp"
+#include "host/evaluation/protocol_plan.hpp"
+#include "host/evaluation/test_predictions.hpp"
 #include "host/models/training_rows.hpp"
 
 namespace melgrad {
@@ -121,13 +122,6 @@ Matrix<float> rows_of(const Dataset& recordings, const std::vector<int>& rows, i
   return taken;
 }
 
-double squared_error(std::span<const float> probabilities, int truth) {
-  double sum = 0;
-  for (std::size_t label = 0; label < probabilities.size(); ++label)
-    sum += std::pow(probabilities[label] - (static_cast<int>(label) == truth ? 1.0 : 0.0), 2);
-  return sum;
-}
-
 // Of the originals, or with tta (2 p(original) + sum of p(copy)) / (2 + n_copies).
 Matrix<float> predict_rows(const Classifier& classifier, const Dataset& recordings,
                            const std::vector<int>& rows, bool tta, Engine& engine) {
@@ -160,34 +154,13 @@ void test_split(const Classifier& classifier, const Dataset& recordings, const s
   const Matrix<float> probabilities = predict_rows(classifier, recordings, rows, tta, engine);
   split.times.predict_seconds = wall_seconds() - wall_begin;
   split.times.predict_cpu_seconds = process_cpu_seconds() - cpu_begin;
-  const std::vector<int> predicted = most_probable(probabilities);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto row = static_cast<Index>(i);
-    result.predictions.push_back({.path = recordings.clips[static_cast<std::size_t>(rows[i])].path,
-                                  .truth = truth[i],
-                                  .predicted = predicted[i],
-                                  .probability = probabilities(row, predicted[i]),
-                                  .probability_of_truth = probabilities(row, truth[i]),
-                                  .squared_error = squared_error(probabilities.row(row), truth[i]),
-                                  .split = static_cast<int>(result.splits.size())});
+    result.predictions.push_back(prediction_of(recordings.clips[static_cast<std::size_t>(rows[i])].path,
+                                               truth[i], probabilities.row(row)));
+    result.predictions.back().split = static_cast<int>(result.splits.size());
   }
   result.splits.push_back(std::move(split));
-}
-
-struct PlannedProtocol {
-  Protocol protocol;
-  SplitPlan plan;
-};
-
-std::vector<PlannedProtocol> plan_protocols(const Dataset& dataset, const EvaluationOptions& options) {
-  std::vector<PlannedProtocol> planned;
-  if (options.n_splits > 0)
-    planned.push_back({Protocol::random, random_splits(dataset, options.n_splits, options.test_fraction,
-                                                       options.random_state)});
-  planned.push_back({Protocol::speaker, speaker_folds(dataset, options.n_folds, options.random_state)});
-  if (std::ranges::any_of(dataset.clips, [](const Clip& clip) { return !clip.split.empty(); }))
-    planned.push_back({Protocol::given, given_split(dataset)});
-  return planned;
 }
 
 // `first_job` is the job of the plan's first split. The model of the first n_members: a network or an
