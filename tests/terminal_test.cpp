@@ -82,7 +82,9 @@ Results results_of(std::vector<ProtocolResult> models) {
 }
 
 std::string all_findings(const Results& results) {
-  return fmt::format("{}", fmt::join(findings(results), "\n"));
+  std::string text;
+  for (const Finding& each : findings(results)) text += each.text + '\n';
+  return text;
 }
 
 }  // namespace

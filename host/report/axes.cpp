@@ -76,10 +76,11 @@ void draw_x_axis(Drawing& drawing, const Frame& frame, const std::vector<double>
   for (std::size_t i = 0; i < at.size(); ++i) {
     const double x = frame.x.at(at[i]);
     drawing.line({x, frame.box.y}, {x, frame.box.bottom()}, palette::faint, hairline);
-    const double width = text_width(labels[i], tick_font);
-    if (x - width / 2 < clear_from) continue;
-    clear_from = x + width / 2 + 3;
-    drawing.text(labels[i], {x, frame.box.bottom() + 8}, tick_font, palette::dim, Anchor::middle);
+    const double half = text_width(labels[i], tick_font) / 2;
+    const double middle = std::min(x, drawing.width - half);
+    if (middle - half < clear_from) continue;
+    clear_from = middle + half + 3;
+    drawing.text(labels[i], {middle, frame.box.bottom() + 8}, tick_font, palette::dim, Anchor::middle);
   }
   drawing.line({frame.box.x, frame.box.bottom()}, {frame.box.right(), frame.box.bottom()}, palette::rule,
                hairline);
@@ -122,8 +123,14 @@ Text LabelPlacer::place(const std::string& words, Point mark, double radius, con
   Box best_box;
   double least = -1;
   for (const auto& [offset, anchor] : sides) {
-    const Text text{words, {mark.x + offset.x, mark.y + offset.y}, font, colour, anchor};
-    const Box box = bounds_of(text);
+    Text text{words, {mark.x + offset.x, mark.y + offset.y}, font, colour, anchor};
+    Box box = bounds_of(text);
+    // What would leave the room is moved back into it.
+    const double right = std::max(std::min(box.x, room_.right() - box.width), room_.x) - box.x;
+    const double down = std::max(std::min(box.y, room_.bottom() - box.height), room_.y) - box.y;
+    text.at = {text.at.x + right, text.at.y + down};
+    box.x += right;
+    box.y += down;
     double cost = 4 * (box.width * box.height - overlapping_area(box, room_));
     for (const Box& taken : taken_) cost += overlapping_area(box, taken);
     if (least >= 0 && cost >= least) continue;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "host/report/model_findings.hpp"
 #include "host/report/text.hpp"
 
 namespace melgrad {
@@ -37,15 +38,15 @@ std::string against_chance(const ProtocolResult& result) {
   return text;
 }
 
-void add_main_finding(const Results& results, std::vector<std::string>& said) {
+std::string main_finding(const Results& results) {
   const ProtocolResult& result = *hardest(results);
-  if (result.protocol == Protocol::own) return;  // add_own says it
-  said.push_back(fmt::format("On {}, the model is right for {} of the clips. {}",
-                             protocol_title(result.protocol, results.dataset),
-                             percent(result.metrics.accuracy), against_chance(result)));
+  if (result.protocol == Protocol::own) return {};  // own_finding says it
+  return fmt::format("On {}, the model is right for {} of the clips. {}",
+                     protocol_title(result.protocol, results.dataset), percent(result.metrics.accuracy),
+                     against_chance(result));
 }
 
-void add_gap(const Results& results, std::vector<std::string>& said) {
+std::string gap_finding(const Results& results) {
   const ProtocolResult* random = find(results, Protocol::random);
   const ProtocolResult* speaker = find(results, Protocol::speaker);
   if (random == nullptr || speaker == nullptr) {
@@ -53,29 +54,28 @@ void add_gap(const Results& results, std::vector<std::string>& said) {
       return result.protocol == Protocol::speaker && !result.why_not.empty();
     });
     if (refused != results.models.end())
-      said.push_back(fmt::format("How it fares on {} cannot be told, because {}. Expect less than on {}.",
-                                 protocol_title(Protocol::speaker, results.dataset), refused->why_not,
-                                 protocol_title(Protocol::random, results.dataset)));
-    return;
+      return fmt::format("How it fares on {} cannot be told, because {}. Expect less than on {}.",
+                         protocol_title(Protocol::speaker, results.dataset), refused->why_not,
+                         protocol_title(Protocol::random, results.dataset));
+    return {};
   }
   const std::string& noun = results.dataset.group_noun;
   const double gap = 100 * (random->metrics.accuracy - speaker->metrics.accuracy);
   const double error = 100 * std::hypot(random->accuracy.standard_error, speaker->accuracy.standard_error);
   if (gap > std::max(2 * error, 1.0))
-    said.push_back(
-        fmt::format("A random split flatters by {:.1f} points: there, other clips of the same {}s are in "
-                    "the training set. For {}s that it has not heard, trust {}, not {}.",
-                    gap, noun, noun, percent(speaker->metrics.accuracy), percent(random->metrics.accuracy)));
-  else
-    said.push_back(
-        fmt::format("Whether the {}s were heard before makes no clear difference: {:+.1f} points, with a "
-                    "standard error of {:.1f}.",
-                    noun, gap, error));
+    return fmt::format(
+        "A random split flatters by {:.1f} points: there, other clips of the same {}s are in "
+        "the training set. For {}s that it has not heard, trust {}, not {}.",
+        gap, noun, noun, percent(speaker->metrics.accuracy), percent(random->metrics.accuracy));
+  return fmt::format(
+      "Whether the {}s were heard before makes no clear difference: {:+.1f} points, with a "
+      "standard error of {:.1f}.",
+      noun, gap, error);
 }
 
-void add_own(const Results& results, std::vector<std::string>& said) {
+std::string own_finding(const Results& results) {
   const ProtocolResult* own = find(results, Protocol::own);
-  if (own == nullptr) return;
+  if (own == nullptr) return {};
   const Interval interval = accuracy_interval(*own);
   std::string text = fmt::format("Of your own {}, {} are recognised (95 % confidence: {:.0f} to {:.0f} %).",
                                  counted(own->metrics.n_test, "recording"), percent(own->metrics.accuracy),
@@ -95,13 +95,13 @@ void add_own(const Results& results, std::vector<std::string>& said) {
       text += fmt::format(" That agrees with the number for {}.", title);
   }
   if (interval.high - interval.low > 0.2) text += " More recordings would make this number surer.";
-  said.push_back(text);
+  return text;
 }
 
-void add_labels(const Results& results, std::vector<std::string>& said) {
+std::string labels_finding(const Results& results) {
   const ProtocolResult& result = *hardest(results);
   const auto& classes = result.metrics.per_class;
-  const auto name = [&](int label) { return printable(result.labels[static_cast<std::size_t>(label)]); };
+  const auto name = [&](int label) { return isolated(result.labels[static_cast<std::size_t>(label)]); };
   const auto f1 = [&](int label) { return 100 * classes[static_cast<std::size_t>(label)].f1; };
   int best = -1, worst = -1;
   for (int label = 0; label < static_cast<int>(classes.size()); ++label) {
@@ -117,10 +117,10 @@ void add_labels(const Results& results, std::vector<std::string>& said) {
     pairs.push_back(
         fmt::format("{} for {} ({:.0f} %)", name(pair.truth), name(pair.predicted), 100 * pair.share));
   if (!pairs.empty()) sentences.push_back(fmt::format("Most often mistaken: {}.", fmt::join(pairs, ", ")));
-  if (!sentences.empty()) said.push_back(fmt::format("{}", fmt::join(sentences, " ")));
+  return fmt::format("{}", fmt::join(sentences, " "));
 }
 
-void add_training(const Results& results, std::vector<std::string>& said) {
+std::string training_finding(const Results& results) {
   int n_models = 0, n_unfinished = 0, max_iter = 0;
   for (const ProtocolResult& result : results.models) {
     if (result.protocol == Protocol::own) continue;
@@ -131,11 +131,11 @@ void add_training(const Results& results, std::vector<std::string>& said) {
       max_iter = std::max(max_iter, split.training.n_iter);
     }
   }
-  if (n_unfinished > 0)
-    said.push_back(
-        fmt::format("{} of {} were still improving when they reached {} epochs: a larger --max-iter may do "
-                    "better.",
-                    n_unfinished, counted(n_models, "model"), max_iter));
+  if (n_unfinished == 0) return {};
+  return fmt::format(
+      "{} of {} were still improving when they reached {} epochs: a larger --max-iter may do "
+      "better.",
+      n_unfinished, counted(n_models, "model"), max_iter);
 }
 
 }  // namespace
@@ -173,14 +173,23 @@ std::vector<Confusion> top_confusions(const ProtocolResult& result, std::size_t 
   return pairs;
 }
 
-std::vector<std::string> findings(const Results& results) {
-  std::vector<std::string> said;
-  if (hardest(results) == nullptr) return said;
-  add_main_finding(results, said);
-  add_gap(results, said);
-  add_own(results, said);
-  add_labels(results, said);
-  add_training(results, said);
+std::vector<Finding> findings(const Results& results) {
+  if (hardest(results) == nullptr) return {};
+  std::vector<Finding> said = {{FindingTopic::how_good, main_finding(results), "accuracy"},
+                               {FindingTopic::how_good, gap_finding(results)},
+                               {FindingTopic::how_good, leak_finding(results), "leak"},
+                               {FindingTopic::models, comparison_finding(results), "accuracy"},
+                               {FindingTopic::models, cost_finding(results), "accuracy_and_time"},
+                               {FindingTopic::models, shared_mistakes_finding(results)},
+                               {FindingTopic::mistakes, labels_finding(results), "labels"},
+                               {FindingTopic::mistakes, subgroup_finding(results), "subgroups"},
+                               {FindingTopic::mistakes, memory_finding(results), "loss_and_calibration"},
+                               {FindingTopic::mistakes, calibration_finding(results), "loss_and_calibration"},
+                               {FindingTopic::mistakes, training_finding(results)},
+                               {FindingTopic::own_recordings, own_finding(results)},
+                               {FindingTopic::own_recordings, drift_finding(results), "drift"},
+                               {FindingTopic::computing_time, throughput_finding(results), "throughput"}};
+  std::erase_if(said, [](const Finding& each) { return each.text.empty(); });
   return said;
 }
 

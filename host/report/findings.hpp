@@ -24,7 +24,14 @@ struct Confusion {
 // The largest shares first; those of one clip only, and those below 5 %, are left out.
 std::vector<Confusion> top_confusions(const ProtocolResult& result, std::size_t most);
 
-// One paragraph each, the most important first.
-std::vector<std::string> findings(const Results& results);
+enum class FindingTopic { how_good, models, mistakes, own_recordings, computing_time };
+
+struct Finding {
+  FindingTopic topic = FindingTopic::how_good;
+  std::string text;         // one paragraph
+  std::string figure = {};  // the name of the report's figure that shows it
+};
+// Topic by topic, the most important first.
+std::vector<Finding> findings(const Results& results);
 
 }  // namespace melgrad

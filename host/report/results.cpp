@@ -12,6 +12,7 @@
 #include "host/core/parse_json.hpp"
 #include "host/core/pretty_json.hpp"
 #include "host/report/json_members.hpp"
+#include "host/report/measurements.hpp"
 #include "host/report/statistics_json.hpp"
 
 namespace melgrad {
@@ -323,6 +324,7 @@ Json to_json(const Results& results) {
   json["comparisons"] = Json::array();
   for (const ModelComparison& each : results.comparisons) json["comparisons"].push_back(to_json(each));
   json["drift"] = results.drift ? to_json(*results.drift) : Json();
+  json["bench"] = results.bench;
   json["models"] = Json::array();
   for (const ProtocolResult& each : results.models) json["models"].push_back(to_json(each));
   return json;
@@ -350,6 +352,8 @@ Results results_from_json(const Json& json) {
                                                [&] { return model_comparison_from_json(each); }));
   if (const Json& drift = member(json, "drift"); !drift.is_null())
     results.drift = with_context("drift", [&] { return drift_from_json(drift); });
+  results.bench = member(json, "bench");
+  with_context("bench", [&] { measurements_from_json(results.bench); });
   for (const Json& each : member(json, "models"))
     results.models.push_back(with_context(fmt::format("models[{}]", results.models.size()),
                                           [&] { return protocol_from_json(each); }));

@@ -69,6 +69,7 @@ struct Results {
   std::vector<ProtocolResult> models;        // the first model's protocols first: it is that of model.h5
   std::vector<ModelComparison> comparisons;  // every pair of models, protocol by protocol
   std::optional<Drift> drift;                // of the own recordings against the data set
+  Json bench;                                // what `melgrad bench --json` measured, or null
   bool operator==(const Results&) const = default;
 };
 

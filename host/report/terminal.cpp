@@ -332,7 +332,7 @@ std::string loss_curves_text(const Results& results, const TextStyle& style) {
 std::string findings_text(const Results& results, const TextStyle& style) {
   const std::string bullet = fmt::format("  {} ", symbol("•", "*", style));
   std::string text;
-  for (const std::string& each : findings(results)) text += wrapped(each, bullet, style);
+  for (const Finding& each : findings(results)) text += wrapped(each.text, bullet, style);
   return text.empty() ? text : heading("What this means", "", style) + text;
 }
 

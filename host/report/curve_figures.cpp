@@ -1,0 +1,146 @@
+// Lines: loss over epochs, and how far probabilities can be believed.
+
+#include <algorithm>
+#include <cmath>
+
+#include "host/core/error.hpp"
+#include "host/report/figures.hpp"
+#include "host/report/findings.hpp"
+#include "host/report/text.hpp"
+
+namespace melgrad {
+namespace {
+
+constexpr double left_margin = 24;
+constexpr double top_margin = 13;
+constexpr double bottom_margin = 20;
+
+struct LossCurve {
+  const ProtocolResult* result = nullptr;
+  std::vector<double> mean;  // over the splits that are still training
+};
+
+std::vector<LossCurve> loss_curves(const Results& results) {
+  std::vector<LossCurve> curves;
+  for (const ProtocolResult* result : main_results(results)) {
+    LossCurve curve{result, {}};
+    std::vector<double> n_training;
+    for (const SplitResult& split : result->splits) {
+      const auto& losses = split.training.loss_curve;
+      if (losses.size() > curve.mean.size()) {
+        curve.mean.resize(losses.size(), 0.0);
+        n_training.resize(losses.size(), 0.0);
+      }
+      for (std::size_t epoch = 0; epoch < losses.size(); ++epoch) {
+        curve.mean[epoch] += losses[epoch];
+        ++n_training[epoch];
+      }
+    }
+    for (std::size_t epoch = 0; epoch < curve.mean.size(); ++epoch) curve.mean[epoch] /= n_training[epoch];
+    if (curve.mean.size() > 1) curves.push_back(std::move(curve));
+  }
+  return curves;
+}
+
+// At most one point for each half point of width.
+Path polyline(const std::vector<double>& values, const Frame& frame, const Colour& colour, double width) {
+  Path path{{}, {colour, width}};
+  const auto step = std::max<std::size_t>(1, values.size() / static_cast<std::size_t>(2 * frame.box.width));
+  for (std::size_t i = 0; i < values.size(); i += step)
+    path.points.push_back(
+        {frame.x.at(static_cast<double>(i + 1)), frame.y.at(std::max(values[i], frame.y.low))});
+  return path;
+}
+
+}  // namespace
+
+Drawing loss_drawing(const Results& results, double width, double height) {
+  const std::vector<LossCurve> curves = loss_curves(results);
+  if (curves.empty()) return {};
+  double low = INFINITY, high = 0;
+  std::size_t n_epochs = 0;
+  for (const LossCurve& curve : curves) {
+    n_epochs = std::max(n_epochs, curve.mean.size());
+    for (const SplitResult& split : curve.result->splits)
+      for (const double loss : split.training.loss_curve)
+        if (std::isfinite(loss) && loss > 0) {
+          low = std::min(low, loss);
+          high = std::max(high, loss);
+        }
+  }
+  if (!(low < high)) return {};
+  Drawing drawing{width, height};
+  Frame frame;
+  frame.box = {left_margin, top_margin, width - left_margin - 4, height - top_margin - bottom_margin};
+  frame.x = {1, static_cast<double>(n_epochs), frame.box.x, frame.box.right()};
+  frame.y = {low * 0.9, high * 1.1, frame.box.bottom(), frame.box.y, true};
+  std::vector<double> y_ticks = log_ticks(frame.y.low, frame.y.high);
+  std::vector<std::string> y_labels;
+  for (const double tick : y_ticks) y_labels.push_back(tick_text(tick));
+  draw_y_axis(drawing, frame, y_ticks, y_labels, "training loss");
+  std::vector<double> x_ticks =
+      ticks(frame.x.low, frame.x.high, std::max(2, static_cast<int>(frame.box.width / 26)));
+  std::vector<std::string> x_labels;
+  for (const double tick : x_ticks) x_labels.push_back(tick_text(tick));
+  draw_x_axis(drawing, frame, x_ticks, x_labels, "epoch");
+  // Losses fall: the names have the upper right corner for themselves.
+  double name_y = frame.box.y + 6;
+  for (const LossCurve& curve : curves) {
+    const DotSeries series = protocol_series(curve.result->protocol, results.dataset);
+    Colour faint = series.colour;
+    faint.opacity = 0.22;
+    for (const SplitResult& split : curve.result->splits)
+      if (split.training.loss_curve.size() > 1 && curve.result->splits.size() > 1)
+        drawing.add(polyline(split.training.loss_curve, frame, faint, 0.5));
+    drawing.add(polyline(curve.mean, frame, series.colour, 1.1));
+    drawing.text(fitted(series.title, label_font, 0.75 * frame.box.width), {frame.box.right() - 2, name_y},
+                 label_font, series.colour, Anchor::end);
+    name_y += 8;
+  }
+  return drawing;
+}
+
+Drawing calibration_drawing(const Results& results, double width, double height) {
+  const std::vector<const ProtocolResult*> shown = main_results(results);
+  Drawing drawing{width, height};
+  Frame frame;
+  frame.box = {left_margin, top_margin, width - left_margin - 4, height - top_margin - bottom_margin};
+  frame.x = {0, 1, frame.box.x, frame.box.right()};
+  frame.y = {0, 1, frame.box.bottom(), frame.box.y};
+  const std::vector<double> at = {0, 0.25, 0.5, 0.75, 1};
+  draw_y_axis(drawing, frame, at, percent_labels(at), "share that is right");
+  draw_x_axis(drawing, frame, at, percent_labels(at), "probability that the model gives");
+  drawing.line({frame.box.x, frame.box.bottom()}, {frame.box.right(), frame.box.y}, palette::rule, 0.6,
+               {2, 1.5});
+  bool any = false;
+  double key_y = frame.box.y + 7;
+  for (const ProtocolResult* result : shown) {
+    const DotSeries series = protocol_series(result->protocol, results.dataset);
+    const Calibration& calibration = result->statistics.calibration;
+    Path path{{}, {series.colour, 0.9}};
+    std::vector<Mark> marks;
+    Index most = 1;
+    for (const ReliabilityBin& bin : calibration.bins) most = std::max(most, bin.n_test);
+    for (const ReliabilityBin& bin : calibration.bins) {
+      if (bin.n_test == 0) continue;
+      const Point centre{frame.x.at(bin.mean_probability), frame.y.at(bin.accuracy)};
+      path.points.push_back(centre);
+      const double share = static_cast<double>(bin.n_test) / static_cast<double>(most);
+      marks.push_back(
+          {centre, 1.1 + 1.7 * std::sqrt(share), series.colour, series.marker,
+           fmt::format("{}: of {} predictions with a probability around {:.0f} %, {} are right", series.title,
+                       bin.n_test, 100 * bin.mean_probability, percent(bin.accuracy))});
+    }
+    if (marks.empty()) continue;
+    any = true;
+    drawing.add(path);
+    for (Mark& mark : marks) drawing.add(std::move(mark));
+    drawing.text(fitted(fmt::format("{} {:.1f}", series.title, 100 * calibration.expected_calibration_error),
+                        tick_font, 0.85 * frame.box.width),
+                 {frame.box.x + 3, key_y}, tick_font, series.colour);
+    key_y += 7.5;
+  }
+  return any ? drawing : Drawing{};
+}
+
+}  // namespace melgrad

@@ -1,0 +1,84 @@
+// How long engines and others take for the same work.
+
+#include <algorithm>
+#include <cmath>
+
+#include "host/core/error.hpp"
+#include "host/report/figures.hpp"
+#include "host/report/measurements.hpp"
+
+namespace melgrad {
+namespace {
+
+constexpr double row_height = 10;
+constexpr double heading_height = 12;
+
+// "features: WAV file to cached row, of a clip"
+std::string heading_of(const Measurement& measurement) {
+  return fmt::format("{}, of {} {}", measurement.work, measurement.unit == "epoch" ? "an" : "a",
+                     measurement.unit);
+}
+
+// Three figures and the ratio where there is one: "23.7 ms  54\u00d7".
+std::string value_of(const Measurement& measurement) {
+  std::string text = duration_tick(measurement.seconds);
+  if (measurement.ratio > 0)
+    text += fmt::format("   {:.{}f}\u00d7", measurement.ratio, measurement.ratio < 9.95 ? 1 : 0);
+  return text;
+}
+
+}  // namespace
+
+Drawing throughput_drawing(const Results& results, double width) {
+  const std::vector<Measurement> measured = measurements_from_json(results.bench);
+  if (measured.empty()) return {};
+  double low = INFINITY, high = 0, names = 0, values = 0;
+  for (const Measurement& each : measured) {
+    low = std::min(low, each.least_seconds);
+    high = std::max(high, each.most_seconds);
+    names = std::max(names, text_width(each.who, label_font));
+    values = std::max(values, text_width(value_of(each), tick_font));
+  }
+  names = std::min(names, 0.42 * width);
+  Drawing drawing{width, 0};
+  Frame frame;
+  frame.box = {names + 5, 2, width - names - 5 - values - 6, 0};
+  frame.x = {low * 0.8, high * 1.25, frame.box.x, frame.box.right(), true};
+  Drawing rows{width, 0};
+  double y = frame.box.y;
+  std::string heading;
+  for (const Measurement& each : measured) {
+    if (heading_of(each) != heading) {
+      heading = heading_of(each);
+      const Font bold{label_font.size, true};
+      rows.text(fitted(heading, bold, width), {0, y + 8}, bold);
+      y += heading_height;
+    }
+    const bool ours = each.who.starts_with("melgrad");
+    const Colour colour = ours ? palette::blue : palette::dim;
+    const double middle = y + row_height / 2;
+    rows.text(fitted(each.who, label_font, names), {names, middle + 2.3}, label_font, palette::black,
+              Anchor::end);
+    Colour whisker = colour;
+    whisker.opacity = 0.5;
+    rows.line({frame.x.at(each.least_seconds), middle}, {frame.x.at(each.most_seconds), middle}, whisker,
+              1.5);
+    rows.add(Mark{{frame.x.at(each.seconds), middle},
+                  2.3,
+                  colour,
+                  ours ? Marker::disc : Marker::square,
+                  fmt::format("{}: {} of CPU", each.who, duration_tick(each.seconds))});
+    rows.text(value_of(each), {width, middle + 2.2}, tick_font, colour, Anchor::end);
+    y += row_height;
+  }
+  frame.box.height = y - frame.box.y + 2;
+  const std::vector<double> at = log_ticks(frame.x.low, frame.x.high, static_cast<int>(frame.box.width / 26));
+  std::vector<std::string> labels;
+  for (const double tick : at) labels.push_back(duration_tick(tick));
+  draw_x_axis(drawing, frame, at, labels, "CPU time, logarithmic");
+  drawing.paste(rows, {0, 0});
+  drawing.height = frame.box.bottom() + 19;
+  return drawing;
+}
+
+}  // namespace melgrad
