@@ -16,6 +16,7 @@ Command make_sweep_command(CLI::App& program, CommonOptions& common);
 Command make_validation_curve_command(CLI::App& program, CommonOptions& common);
 Command make_learning_curve_command(CLI::App& program, CommonOptions& common);
 Command make_info_command(CLI::App& program, CommonOptions& common);
+Command make_report_command(CLI::App& program, CommonOptions& common);
 Command make_bench_command(CLI::App& program, CommonOptions& common);
 Command make_generate_command(CLI::App& program, CommonOptions& common);
 

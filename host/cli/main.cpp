@@ -62,6 +62,26 @@ int run_command(const Command& command, const CommonOptions& common) {
   return exit_failed;
 }
 
+// What a shell would have to be given.
+std::string shell_line(int argc, const char* const* argv) {
+  std::string line = "melgrad";
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    const bool plain = !word.empty() && word.find_first_not_of(
+                                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                            "0123456789-_=+:,./@%") == std::string_view::npos;
+    line += ' ';
+    if (plain) {
+      line += word;
+      continue;
+    }
+    line += '\'';
+    for (const char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    line += '\'';
+  }
+  return line;
+}
+
 int run_program(int argc, const char* const* argv) {
   CLI::App program("melgrad " MELGRAD_VERSION
                    ": from labelled recordings to trained, honestly evaluated classifiers.");
@@ -71,6 +91,7 @@ int run_program(int argc, const char* const* argv) {
   program.set_help_all_flag("--help-all", "the help of every command");
   program.set_version_flag("--version", "melgrad " MELGRAD_VERSION, "the version");
   CommonOptions common;
+  common.command_line = shell_line(argc, argv);
   const std::vector<Command> commands = {make_run_command(program, common),
                                          make_extract_command(program, common),
                                          make_train_command(program, common),
@@ -81,6 +102,7 @@ int run_program(int argc, const char* const* argv) {
                                          make_merge_command(program, common),
                                          make_validation_curve_command(program, common),
                                          make_learning_curve_command(program, common),
+                                         make_report_command(program, common),
                                          make_info_command(program, common),
                                          make_bench_command(program, common),
                                          make_generate_command(program, common)};

@@ -20,6 +20,7 @@
 namespace melgrad {
 
 struct CommonOptions {
+  std::string command_line;  // as a shell was given it
   std::string device = "auto";
   int n_threads = 0;
   bool tf32 = false;

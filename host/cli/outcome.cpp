@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "host/audio/utf8.hpp"
 #include "host/core/date.hpp"
 #include "host/report/terminal.hpp"
 
@@ -14,7 +15,8 @@ Results begin_results(const CommonOptions& common, const MadeEngine& made, Json 
   results.device = made.engine->name();
   results.device_description = made.engine->description();
   results.device_choice = made.choice;
-  results.options = std::move(options);
+  results.options = {{"command_line", as_utf8(common.command_line)}};
+  results.options.update(options);
   results.random_state = common.random_state;
   return results;
 }

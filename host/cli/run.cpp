@@ -14,8 +14,9 @@
 #include "host/evaluation/drift.hpp"
 #include "host/evaluation/prediction_statistics.hpp"
 #include "host/models/model_file.hpp"
+#include "host/report/report_files.hpp"
 #include "host/report/results.hpp"
-#include "host/report/terminal.hpp"
+#include "host/report/typesetting.hpp"
 
 namespace melgrad {
 namespace {
@@ -41,6 +42,7 @@ struct ResultsFolder {
   std::filesystem::path own_features() const { return path / "own_features.h5"; }
   std::filesystem::path model() const { return path / "model.h5"; }
   std::filesystem::path results() const { return path / "results.json"; }
+  std::filesystem::path report() const { return path / "report.pdf"; }
   std::filesystem::path log() const { return path / "log.txt"; }
 };
 
@@ -123,6 +125,7 @@ int run(const RunOptions& options, const CommonOptions& common, Console& console
 
   const ResultsFolder folder{options.out};
   check_folder(folder, options);
+  require_fonts();  // rather now than when all is computed
   const MadeEngine made = make_engine(common, console);
   // A mistyped DATA must not leave a folder behind.
   if (!std::filesystem::exists(options.data.data))
@@ -152,6 +155,7 @@ int run(const RunOptions& options, const CommonOptions& common, Console& console
   if (own) results.drift = feature_drift(recordings.dataset, own->dataset);
   write_results(results, folder.results());
   save_classifier(evaluation.classifier, folder.model());
+  for (const std::string& warning : write_report(results, folder.report()).warnings) console.warn(warning);
 
   console.note(fmt::format("results in {}", folder.path.string()));
   return report_results(results, console);
@@ -168,9 +172,12 @@ Command make_run_command(CLI::App& program, CommonOptions& common) {
       "  melgrad run recordings/ --hidden-layer-sizes 300,100 --alpha 0.01 --quick\n"
       "\nThe results folder gets features.h5 (the cache), own_features.h5, model.h5 (trained on all of "
       "DATA),\n"
-      "results.json (everything that was found out) and log.txt. Run again on the same DATA, the caches and "
-      "the\n"
-      "log are continued and the results are replaced. Results of other DATA are never replaced unasked.");
+      "results.json (everything that was found out), report.pdf, report.html, figures/ and log.txt. Run "
+      "again "
+      "on the\n"
+      "same DATA, the caches and the log are continued and the rest is replaced. Results of other DATA are "
+      "never "
+      "replaced unasked.");
   auto options = std::make_shared<RunOptions>();
   options->data.add(app, "folder of recordings, or CSV file with path,label[,group][,split]");
   app.add_option("--own", options->own, "recordings of your own to try the final model on")
