@@ -132,6 +132,13 @@ class CudaFeatureExtractor final : public FeatureExtractor {
       bytes -= for_spectra;
     }
     slot_bytes_ = bytes / slots_.size();
+    name_for_profiler(copies_, "melgrad copies");
+    name_for_profiler(kernels_, "melgrad kernels");
+    for (const Slot& slot : slots_) {
+      name_for_profiler(slot.uploaded, "melgrad uploaded");
+      name_for_profiler(slot.computed, "melgrad computed");
+      name_for_profiler(slot.downloaded, "melgrad downloaded");
+    }
   }
 
   void extract(const WaveformBatch& batch, MatrixView<float> rows) override {
@@ -218,13 +225,13 @@ class CudaFeatureExtractor final : public FeatureExtractor {
   void start(Slot& slot, const WaveformBatch& batch, const PartSize& part, bool with_tracks) {
     const PartLayout layout = planner_.layout(part, with_tracks);
     {
-      const ProfilerRange range("stage samples");
+      const ProfilerRange range("stage samples", part.n_clips);
       planner_.stage(batch, part, layout, slot.upload.data());
     }
     slot.part = part;
     slot.is_busy = true;
     {
-      const ProfilerRange range("upload");
+      const ProfilerRange range("upload", static_cast<std::int64_t>(layout.uploaded));
       copy_to_device(slot.device.span().part(0, static_cast<Index>(layout.uploaded)),
                      slot.upload.span().first(layout.uploaded), copies_);
       slot.uploaded.record(copies_);
@@ -235,8 +242,8 @@ class CudaFeatureExtractor final : public FeatureExtractor {
     slot.computed.record(kernels_);
     {
       // On the kernels' stream: the copies' one is to be free for the next upload.
-      const ProfilerRange range("download");
       const std::size_t bytes = planner_.result_bytes(part, with_tracks);
+      const ProfilerRange range("download", static_cast<std::int64_t>(bytes));
       copy_to_host(slot.download.span().first(bytes),
                    DeviceSpan<const std::byte>(slot.device.span().part(static_cast<Index>(layout.downloaded),
                                                                        static_cast<Index>(bytes))),
@@ -249,7 +256,7 @@ class CudaFeatureExtractor final : public FeatureExtractor {
     const int n_fft = plan_.spec.stft.n_fft;
     const cudaStream_t stream = kernels_.get();
     {
-      const ProfilerRange range("analyse");
+      const ProfilerRange range("analyse", part.n_clips);
       if (tables.n_mfcc > 0)
         check(cudaMemsetAsync(part.loudest_db, 0, at(part.n_clips) * at(tables.n_mfcc) * sizeof(unsigned),
                               stream),
@@ -262,15 +269,15 @@ class CudaFeatureExtractor final : public FeatureExtractor {
         });
     }
     if (tables.n_tunings > 0) {
-      const ProfilerRange range("tune");
+      const ProfilerRange range("tune", part.n_clips);
       launch_tune(tables, part, stream);
     }
     if (tables.n_mfcc > 0) {
-      const ProfilerRange range("clamp");
+      const ProfilerRange range("clamp", part.n_clips);
       launch_clamp(tables, part, stream);
     }
     if (tables.n_chroma_stages > 0) {
-      const ProfilerRange range("chroma");
+      const ProfilerRange range("chroma", part.n_clips);
       if (is_fused_)
         launch_chroma(n_fft, tables, part, stream);
       else
@@ -279,7 +286,7 @@ class CudaFeatureExtractor final : public FeatureExtractor {
         });
     }
     if (part.features != nullptr) {
-      const ProfilerRange range("finish");
+      const ProfilerRange range("finish", part.n_clips);
       launch_finish(tables, part, stream);
     }
   }
@@ -287,7 +294,7 @@ class CudaFeatureExtractor final : public FeatureExtractor {
   template <class Use>
   void collect(Slot& slot, const Use& use) {
     if (!slot.is_busy) return;
-    const ProfilerRange range("collect");
+    const ProfilerRange range("collect", slot.part.n_clips);
     slot.downloaded.synchronize();
     slot.is_busy = false;
     use(slot.part, reinterpret_cast<const float*>(slot.download.data()));

@@ -9,6 +9,7 @@
 #include "kernels/mlp_block.hpp"
 #include "kernels/mlp_models.hpp"
 #include "kernels/mlp_stack_run.hpp"
+#include "kernels/nvtx.hpp"
 
 namespace melgrad::MELGRAD_KERNELS {
 namespace {
@@ -59,7 +60,9 @@ class CudaMlpStack final : public MlpStack {
       : options_(options),
         rates_(device_rates(options.device)),
         models_(training_set, jobs, stream_),
-        progress_(jobs.size()) {}
+        progress_(jobs.size()) {
+    name_for_profiler(stream_, "melgrad training");
+  }
 
   void train(int n_epochs) override;
   const MlpProgress& progress(int model) const override {
@@ -156,6 +159,7 @@ void CudaMlpStack::train_blocks(const std::vector<int>& all, int n_epochs) {
     const int n_more =
         std::min(n_epochs - n_done,
                  epochs_per_launch(rates_, shape, static_cast<int>(n_queued), options_.launch_seconds));
+    const ProfilerRange range("train blocks", n_queued);
     const DeviceBuffer<int> device_queue = upload(std::span<const int>(queue), stream_);
     const DeviceBuffer<int> n_taken(1);
     check(cudaMemsetAsync(n_taken.data(), 0, sizeof(int), stream_.get()), "queue");
@@ -204,6 +208,7 @@ void CudaMlpStack::train_stacks(const std::vector<int>& queue, int n_epochs) {
 void CudaMlpStack::train_substack(std::vector<int> queue, const StackProducts& products, int n_epochs) {
   for (int n_done = 0; n_done < n_epochs && !queue.empty();) {
     const int n_more = std::min(n_epochs - n_done, epochs_per_run);
+    const ProfilerRange range("train stack", std::ssize(queue));
     StackRun run(models_, queue, products, models_.model(queue.front()).hyper.batch_size, n_more, stream_);
     run.train(stream_);
     note_epochs(queue, n_more, run.losses().data(), run.scores().data());
@@ -238,6 +243,7 @@ void CudaMlpStack::predict_proba(int index, MatrixView<const float> features,
     fail("probabilities [{}, {}] for {} rows and {} classes", probabilities.rows, probabilities.cols,
          features.rows, network.n_classes);
   if (features.rows == 0) return;
+  const ProfilerRange range("predict", features.rows);
   use_device();
   const ResidentMatrix matrix(features, stream_);
   DeviceModel asked = models_.model(index);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/nvtx.hpp"
+
 namespace melgrad::MELGRAD_KERNELS {
 namespace {
 
@@ -246,7 +248,10 @@ void StackRun::put_epoch(const Stream& stream) const {
 
 void StackRun::train(const Stream& stream) {
   pack(stream);
-  const ExecutableGraph epoch = ExecutableGraph::capture(stream, [&] { put_epoch(stream); });
+  const ExecutableGraph epoch = [&] {
+    const ProfilerRange range("capture", memory_.n_slots);
+    return ExecutableGraph::capture(stream, [&] { put_epoch(stream); });
+  }();
   for (int i = 0; i < memory_.n_epochs; ++i) epoch.launch(stream);
   copy_to_host(host_losses_.span(), DeviceSpan<const double>(losses_.span()), stream);
   copy_to_host(host_scores_.span(), DeviceSpan<const double>(score_history_.span()), stream);
