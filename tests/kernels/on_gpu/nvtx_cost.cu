@@ -1,5 +1,5 @@
-// What the profiler's ranges cost while no profiler is attached: counted, and measured beside the work that one of them
-// stands for. Needs no GPU.
+// What the profiler's ranges cost while no profiler is attached: counted, and measured beside the work that
+// one of them stands for. Needs no GPU.
 
 #include <time.h>
 
