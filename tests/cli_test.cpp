@@ -172,8 +172,8 @@ TEST_SUITE("cli") {
     CHECK(results["dataset"]["labels"] == Json({"high", "low", "mid"}));
     CHECK(results["dataset"]["n_groups"] == 4);
     CHECK(results["dataset"]["audio_seconds"].get<double>() == doctest::Approx(0.3 * n_clips));
-    CHECK(results["features"]["set"] == "notebook");
-    CHECK(results["features"]["n_features"] == 180);
+    CHECK(results["features"]["set"] == "speech");
+    CHECK(results["features"]["n_features"] == 1143);
     CHECK(results["features"]["cached_clips"] == 0);
     for (const char* protocol : {"random", "speaker"}) {
       const Json* model = find_model(results, protocol);

@@ -19,6 +19,7 @@
 #include "host/cpu/simd.hpp"
 #include "host/data/dataset.hpp"
 #include "host/engine/cuda_status.hpp"
+#include "host/features/speech_groups.hpp"
 #include "host/models/model_file.hpp"
 
 namespace melgrad {
@@ -94,6 +95,13 @@ Json to_json(const BuildInfo& build) {
           {"cuda_architectures", build.cuda_architectures}};
 }
 
+// All of them; a GPU has no kernels for any.
+Json speech_groups() {
+  Json names = Json::array();
+  for (const SpeechGroup group : all_speech_groups()) names.push_back(to_name(group));
+  return names;
+}
+
 Json program_info(const CommonOptions& common, const CudaStatus& cuda) {
   choose_simd();
   return {{"version", MELGRAD_VERSION},
@@ -108,6 +116,7 @@ Json program_info(const CommonOptions& common, const CudaStatus& cuda) {
           {"simd", simd_name()},
           {"threads", resolve_threads(common.n_threads)},
           {"cuda", to_json(cuda)},
+          {"speech_groups", {{"cpu", speech_groups()}, {"cuda", Json::array()}}},
           {"libraries", library_versions()}};
 }
 
@@ -118,6 +127,8 @@ std::string text_of(const Json& info, const CudaStatus& cuda) {
       *build.git == '\0' ? "" : fmt::format(" ({})", build.git), info["compiler"].get<std::string>(),
       build.type, build.flags, info["simd"].get<std::string>(), info["threads"].get<int>());
   text += cuda_text(cuda);
+  text += fmt::format("Groups of speech that the CPU computes on every device: {}\n",
+                      fmt::join(enum_names<SpeechGroup>, ", "));
   std::vector<std::string> libraries;
   for (const auto& [name, version] : info["libraries"].items())
     libraries.push_back(fmt::format("{} {}", name, version.get<std::string>()));

@@ -7,9 +7,12 @@
 #include <cstring>
 #include <filesystem>
 #include <iterator>
+#include <string_view>
+#include <variant>
 
 #include "host/audio/folder_scan.hpp"
 #include "host/core/error.hpp"
+#include "host/cpu/cpu_engine.hpp"
 #include "host/data/altered_copies.hpp"
 #include "host/data/speaker_normalisation.hpp"
 #include "host/features/alterations.hpp"
@@ -110,11 +113,23 @@ void treat(Dataset& dataset, const TreatmentOptions& treatment, const std::vecto
   if (treatment.speaker_normalise) normalise_speakers(dataset);
 }
 
+FeatureEngine::FeatureEngine(const FeatureSpec& spec, Engine& engine, int n_threads, Console& console)
+    : engine_(engine) {
+  const auto* speech = std::get_if<Speech>(&spec.descriptors[0].descriptor);
+  if (speech == nullptr || engine.name() == "cpu") return;
+  cpu_ = make_cpu_engine({.n_threads = n_threads});
+  std::vector<std::string_view> groups;
+  for (const SpeechGroup group : speech->groups) groups.push_back(to_name(group));
+  console.note(fmt::format("features: {} has no kernels for speech; the CPU computes {}", engine.name(),
+                           fmt::join(groups, ", ")));
+}
+
 Extraction extract_once(const Manifest& manifest, const FeatureSpec& spec, Engine& engine, int n_threads,
                         Console& console) {
   const TemporaryFolder folder;
-  return extract_features(manifest, spec, engine, folder.path() / "features.h5", {.n_threads = n_threads},
-                          console);
+  const FeatureEngine feature_engine(spec, engine, n_threads, console);
+  return extract_features(manifest, spec, *feature_engine, folder.path() / "features.h5",
+                          {.n_threads = n_threads}, console);
 }
 
 void log_refused(const std::vector<Refusal>& refused, Console& console) {

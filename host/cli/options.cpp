@@ -131,7 +131,7 @@ void FeatureOptions::add(CLI::App& app) {
   app.add_option("--features", features_,
                  "a named set, or a file in the format that `melgrad info --json` shows")
       ->type_name("notebook|speech|FILE.json")
-      ->default_str("notebook")
+      ->default_str(features_)
       ->group(group);
   app.add_option("--sample-rate", sample_rate_, "Hz to resample to first; 0: each file's own rate")
       ->check(CLI::Range(0, 1'000'000).description(""))

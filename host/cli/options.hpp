@@ -154,12 +154,13 @@ class FieldOptions {
 // ("--mfcc-n-mels", "--speech-groups").
 class FeatureOptions {
  public:
+  explicit FeatureOptions(std::string default_set = "notebook") : features_(std::move(default_set)) {}
   void add(CLI::App& app);
   // A set that was changed says so in its name: "notebook, n_fft 1024".
   FeatureSpec read() const;
 
  private:
-  std::string features_ = "notebook";
+  std::string features_;
   int sample_rate_ = -1;  // -1: not given
   FieldOptions<StftSpec> stft_;
   FieldOptions<ChromaStft> chroma_stft_;

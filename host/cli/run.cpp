@@ -29,7 +29,7 @@ struct RunOptions {
   std::string group_noun = "speaker";
   bool quick = false;
   OverwriteOption overwrite;
-  FeatureOptions features;
+  FeatureOptions features{"speech"};
   NetworkOptions network;
   FieldOptions<TreatmentOptions> treatment;
   FieldOptions<EvaluationOptions> evaluation;
@@ -78,14 +78,16 @@ Recordings read_recordings(const std::string& data, const std::string& pattern, 
                            const TreatmentOptions& treatment, Engine& engine, const CommonOptions& common,
                            Console& console) {
   const Manifest manifest = load_recordings(data, pattern, console);
+  const FeatureEngine feature_engine(spec, engine, common.n_threads, console);
   Extraction extraction =
-      extract_features(manifest, spec, engine, cache, {.n_threads = common.n_threads}, console);
+      extract_features(manifest, spec, *feature_engine, cache, {.n_threads = common.n_threads}, console);
   std::vector<Refusal> refused = extraction.report.refused;
   log_refused(refused, console);
   Dataset dataset = with_context(data, [&] { return make_dataset(extraction.table, min_labels); });
   dataset.group_noun = group_noun;
   std::vector<FeatureTable> copies;
-  if (treatment.augment) copies = extract_copies(manifest, spec, engine, cache, common.n_threads, console);
+  if (treatment.augment)
+    copies = extract_copies(manifest, spec, *feature_engine, cache, common.n_threads, console);
   treat(dataset, treatment, copies, console);
   DatasetSummary summary = summarise(data, dataset, std::move(refused));
   return {std::move(dataset), std::move(summary), std::move(extraction.report)};
