@@ -11,6 +11,8 @@
 #include "example_dataset.hpp"
 #include "host/core/error.hpp"
 #include "host/core/progress.hpp"
+#include "host/data/altered_copies.hpp"
+#include "host/data/speaker_normalisation.hpp"
 #include "host/data/splits.hpp"
 #include "host/data/standard_scaler.hpp"
 #include "host/evaluation/predict.hpp"
@@ -213,6 +215,101 @@ TEST_SUITE("protocols") {
     NoProgress progress;
     CHECK(train_classifier(dataset, {}, engine, progress).classifier.parameters ==
           evaluate(dataset, nullptr, engine).classifier.parameters);
+  }
+
+  TEST_CASE("an ensemble is trained from seeds of its own, beside its first network, and is the classifier") {
+    const Dataset dataset = example_dataset(sixty_clips());
+    const Dataset own = example_dataset({{"a", "", "", ""}, {"c", "", "", ""}}, "own");
+    const auto engine = make_engine("cpu", {.n_threads = 2}).engine;
+    NoProgress progress;
+    MlpSpec spec;
+    spec.hidden_layer_sizes = {3};
+    spec.max_iter = 4;
+    spec.random_state = 7;
+    const EvaluationOptions options{.n_splits = 2, .ensemble = 3};
+    const Evaluation evaluation = evaluate_protocols(dataset, &own, spec, *engine, options, progress);
+    std::vector<std::string> names;
+    for (const ProtocolResult& result : evaluation.results) names.push_back(result.name);
+    CHECK(names ==
+          std::vector<std::string>{"mlp", "mlp", "mlp", "mlp_ensemble", "mlp_ensemble", "mlp_ensemble"});
+    const Evaluation single = evaluate_protocols(dataset, &own, spec, *engine, {.n_splits = 2}, progress);
+    for (std::size_t i = 0; i < 3; ++i)
+      CHECK(single.results[i].predictions == evaluation.results[i].predictions);
+
+    CHECK(evaluation.classifier.parameters == single.classifier.parameters);
+    REQUIRE(evaluation.classifier.further_members.size() == 2);
+    CHECK(evaluation.classifier.provenance["n_members"] == 3);
+    for (std::int64_t member : {1, 2}) {
+      MlpSpec seeded = spec;
+      seeded.random_state += member * seeds_between_members;
+      CHECK(train_classifier(dataset, seeded, *engine, progress).classifier.parameters ==
+            evaluation.classifier.further_members[static_cast<std::size_t>(member) - 1]);
+    }
+    const Matrix<float> probabilities = predict_proba(*engine, evaluation.classifier, own.features.view());
+    const ProtocolResult& own_result = evaluation.results.back();
+    for (Index row = 0; row < 2; ++row)
+      CHECK(own_result.predictions[static_cast<std::size_t>(row)].probability_of_truth ==
+            rounded(static_cast<double>(probabilities(row, row == 0 ? 0 : 2))));
+  }
+
+  TEST_CASE("with test-time copies a probability is the mean over the clip, twice, and its copies") {
+    Dataset dataset = example_dataset(sixty_clips());
+    std::vector<FeatureTable> copies;
+    for (const float shift : {1.0f, -2.0f}) {
+      FeatureTable copy;
+      copy.columns = {"x", "y"};
+      copy.features = dataset.features;
+      for (float& value : copy.features.values) value += shift;
+      copy.clips = dataset.clips;
+      copy.status.assign(60, "ok");
+      for (const int audio : dataset.audio)
+        copy.audio_hash.push_back(dataset.audio_hash[static_cast<std::size_t>(audio)]);
+      copies.push_back(std::move(copy));
+    }
+    add_altered_copies(dataset, copies);
+    SpyEngine engine;
+    const Evaluation plain = evaluate(dataset, nullptr, engine, {.n_splits = 1});
+    const Evaluation averaged = evaluate(dataset, nullptr, engine, {.n_splits = 1, .tta = true});
+    CHECK(averaged.classifier.parameters == plain.classifier.parameters);
+    CHECK(plain.results[0].notes.empty());
+    CHECK(
+        averaged.results[0].notes ==
+        std::vector<std::string>{"test-time copies: probabilities are averaged over each clip (twice) and 2 "
+                                 "altered copies"});
+    // The classifier of the whole data set, asked about versions of its own first clip.
+    const Dataset own = [&] {
+      Dataset other = dataset;
+      for (std::string& hash : other.audio_hash) hash = "own " + hash;
+      return other;
+    }();
+    const auto asked = test_classifier(averaged.classifier, own, engine, true).predictions;
+    for (Index row : {0, 17, 59}) {
+      Matrix<float> versions(3, 2);
+      for (Index version = 0; version < 3; ++version)
+        std::ranges::copy(dataset.versions.row(row + version * 60), versions.row(version).begin());
+      const Matrix<float> p = predict_proba(engine, averaged.classifier, versions.view());
+      const int truth = dataset.labels[static_cast<std::size_t>(row)];
+      const double expected = (2 * static_cast<double>(p(0, truth)) + static_cast<double>(p(1, truth)) +
+                               static_cast<double>(p(2, truth))) /
+                              4;
+      CHECK(asked[static_cast<std::size_t>(row)].probability_of_truth ==
+            doctest::Approx(expected).epsilon(1e-6));
+    }
+  }
+
+  TEST_CASE("results of speaker-normalised features say so, and models of other features are refused") {
+    Dataset dataset = example_dataset(sixty_clips());
+    const Dataset own = example_dataset({{"a", "", "", ""}, {"c", "", "", ""}}, "own");
+    normalise_speakers(dataset);
+    Dataset normalised_own = own;
+    normalise_speakers(normalised_own);
+    SpyEngine engine;
+    const Evaluation evaluation = evaluate(dataset, &normalised_own, engine);
+    CHECK(evaluation.classifier.is_speaker_normalised);
+    for (const ProtocolResult& result : evaluation.results)
+      CHECK(result.notes.front() == speaker_normalisation_note);
+    CHECK_THROWS_WITH_AS(test_classifier(evaluation.classifier, own, engine),
+                         "the model is of speaker-normalised features, the recordings' are not", Error);
   }
 
   TEST_CASE("the CPU engine learns two labels and three, and its model file predicts the same") {
