@@ -201,6 +201,37 @@ TEST_SUITE("figures") {
     CHECK_THROWS_AS(throughput_finding(results), Error);
   }
 
+  TEST_CASE("a learning curve is read, shown and said") {
+    const auto point = [](double n_train, double train, double test) {
+      return Json{{"n_train", n_train},
+                  {"mean_train_accuracy", train},
+                  {"std_train_accuracy", 0.01},
+                  {"mean_test_accuracy", test},
+                  {"std_test_accuracy", 0.02}};
+    };
+    Results results = example_report(emotions(), 1, false);
+    CHECK(learning_drawing(results, column_width, 100).shapes.empty());
+    results.learning_curve = {
+        {"points", {point(960, 0.99, 0.42), point(100, 1, 0.3), point(500, 0.99, 0.38)}}};
+    CHECK(learning_finding(results) ==
+          "From 500 to 960 training clips, a network's accuracy on the test clips of its fold goes from 38.0 "
+          "% to "
+          "42.0 %: more recordings would help.");
+    CHECK_FALSE(learning_drawing(results, column_width, 100).shapes.empty());
+    results.learning_curve["points"][0]["mean_test_accuracy"] = 0.385;
+    CHECK(contains(learning_finding(results), "would hardly help"));
+    results.learning_curve["points"][1].erase("n_train");
+    CHECK_THROWS_WITH(learning_finding(results), "'n_train' is missing");
+  }
+
+  TEST_CASE("speaker normalisation is named where the numbers stand") {
+    Results results = example_report(emotions(), 1, false);
+    CHECK_FALSE(contains(make_document(results).title, "normalised"));
+    results.options["treatment"] = {{"augment", true}, {"speaker_normalise", true}};
+    CHECK(contains(make_document(results).title, "on unheard speakers, speaker-normalised"));
+    CHECK(contains(make_document(results).abstract.text(), "(transductive)"));
+  }
+
   TEST_CASE("findings say for whom it works, and in what own recordings differ") {
     Results results = example_report(emotions());
     CHECK(contains(subgroup_finding(results),

@@ -22,18 +22,20 @@ struct ReportOptions {
   std::string results;
   std::string output;
   std::string bench;
+  std::string learning_curve;
   OverwriteOption overwrite;
 };
 
-// Checked for being what `melgrad bench --json` prints.
-Json read_bench(const fs::path& file) {
+// A file that another command wrote; check(json) throws where it is no such file.
+template <class Check>
+Json read_json(const fs::path& file, Check&& check) {
   std::ifstream stream(file);
   if (!stream) fail("{}: cannot be read", file.string());
   return with_context(file.string(), [&] {
-    Json bench = Json::parse(stream, nullptr, false);
-    if (bench.is_discarded()) fail("is not JSON");
-    measurements_from_json(bench);
-    return bench;
+    Json json = Json::parse(stream, nullptr, false);
+    if (json.is_discarded()) fail("is not JSON");
+    check(json);
+    return json;
   });
 }
 
@@ -51,10 +53,10 @@ int report(const ReportOptions& options, Console& console) {
   }
   require_fonts();
   Results results = read_results(file);
-  if (!options.bench.empty()) {
-    results.bench = read_bench(options.bench);
-    write_results(results, file);
-  }
+  if (!options.bench.empty()) results.bench = read_json(options.bench, measurements_from_json);
+  if (!options.learning_curve.empty())
+    results.learning_curve = read_json(options.learning_curve, learning_points_from_json);
+  if (!options.bench.empty() || !options.learning_curve.empty()) write_results(results, file);
   fs::create_directories(fs::absolute(pdf).parent_path());
   const ReportFiles files = write_report(results, pdf);
   for (const std::string& warning : files.warnings) console.warn(warning);
@@ -84,6 +86,9 @@ Command make_report_command(CLI::App& program, CommonOptions& common) {
       ->type_name("FILE.pdf");
   app.add_option("--bench", options->bench,
                  "what `melgrad bench --json` printed: goes into results.json and the report")
+      ->type_name("FILE.json");
+  app.add_option("--learning-curve", options->learning_curve,
+                 "what `melgrad learning-curve --json` printed: goes there, too")
       ->type_name("FILE.json");
   options->overwrite.add(app);
   add_common_options(app, common);

@@ -6,6 +6,7 @@
 #include "host/core/error.hpp"
 #include "host/report/figures.hpp"
 #include "host/report/findings.hpp"
+#include "host/report/measurements.hpp"
 #include "host/report/text.hpp"
 
 namespace melgrad {
@@ -97,6 +98,59 @@ Drawing loss_drawing(const Results& results, double width, double height) {
                  label_font, series.colour, Anchor::end);
     name_y += 8;
   }
+  return drawing;
+}
+
+Drawing learning_drawing(const Results& results, double width, double height) {
+  const std::vector<LearningPoint> points = learning_points_from_json(results.learning_curve);
+  if (points.size() < 2) return {};
+  double low = 1, high = 0;
+  for (const LearningPoint& each : points) {
+    low = std::min({low, each.train_accuracy - each.train_std, each.test_accuracy - each.test_std});
+    high = std::max({high, each.train_accuracy + each.train_std, each.test_accuracy + each.test_std});
+  }
+  low = std::max(low - 0.02, 0.0);
+  high = std::min(high + 0.02, 1.02);
+  const std::string train_title = "training clips", test_title = "test clips";
+  const double names = text_width(train_title, label_font);
+  Drawing drawing{width, height};
+  Frame frame;
+  frame.box = {left_margin, top_margin, width - left_margin - names - 6, height - top_margin - bottom_margin};
+  frame.x = {0, 1.03 * points.back().n_train, frame.box.x, frame.box.right()};
+  frame.y = {low, high, frame.box.bottom(), frame.box.y};
+  const std::vector<double> y_ticks = ticks(low, high, 6);
+  draw_y_axis(drawing, frame, y_ticks, percent_labels(y_ticks), "accuracy");
+  const std::vector<double> x_ticks =
+      ticks(0, frame.x.high, std::max(2, static_cast<int>(frame.box.width / 30)));
+  std::vector<std::string> x_labels;
+  for (const double tick : x_ticks) x_labels.push_back(tick_text(tick));
+  draw_x_axis(drawing, frame, x_ticks, x_labels, "clips in the training set");
+  const auto draw = [&](double LearningPoint::*mean, double LearningPoint::*std, const Colour& colour,
+                        const std::string& title) {
+    Path line{{}, {colour, 1}}, band{{}, {}, colour};
+    band.fill->opacity = 0.15;
+    const auto at = [&](const LearningPoint& each, double share) {
+      return Point{frame.x.at(each.n_train), frame.y.at(std::clamp(share, low, high))};
+    };
+    for (const LearningPoint& each : points) band.points.push_back(at(each, each.*mean + each.*std));
+    for (auto each = points.rbegin(); each != points.rend(); ++each)
+      band.points.push_back(at(*each, (*each).*mean - (*each).*std));
+    for (const LearningPoint& each : points) line.points.push_back(at(each, each.*mean));
+    drawing.add(band);
+    drawing.add(line);
+    for (const LearningPoint& each : points)
+      drawing.add(Mark{at(each, each.*mean), 2, colour, Marker::disc,
+                       fmt::format("{}, of {:.0f}: {} \u00b1 {:.1f}", title, each.n_train,
+                                   percent(each.*mean), 100 * each.*std)});
+  };
+  draw(&LearningPoint::train_accuracy, &LearningPoint::train_std, palette::dim, train_title);
+  draw(&LearningPoint::test_accuracy, &LearningPoint::test_std, palette::blue, test_title);
+  // The names stand where the lines end, but not on one another.
+  const double train_y = frame.y.at(points.back().train_accuracy),
+               test_y = frame.y.at(points.back().test_accuracy);
+  const double apart = std::max(8 - std::abs(test_y - train_y), 0.0) / 2 * (test_y < train_y ? -1 : 1);
+  drawing.text(train_title, {frame.box.right() + 4, train_y - apart + 2.3}, label_font, palette::dim);
+  drawing.text(test_title, {frame.box.right() + 4, test_y + apart + 2.3}, label_font, palette::blue);
   return drawing;
 }
 

@@ -41,6 +41,12 @@ std::string base_name(const std::string& path) {
                      end - (begin == std::string::npos ? 0 : begin + 1) + 1);
 }
 
+// An option of the run that is on or off; off where results.json does not tell.
+bool has_option(const Results& results, const char* group, const char* name) {
+  const auto found = results.options.find(group);
+  return found != results.options.end() && found->is_object() && found->value(name, false);
+}
+
 // ---- what stands at the top
 
 std::string title_of(const Results& results) {
@@ -48,8 +54,9 @@ std::string title_of(const Results& results) {
   const ProtocolResult* hardest =
       results.models.empty() ? nullptr : hardest_result(results, results.models.front().name);
   if (hardest == nullptr) return fmt::format("Classifying {}", name);
-  return fmt::format("Classifying {}: {} on {}", name, percent(hardest->metrics.accuracy),
-                     protocol_title(hardest->protocol, results.dataset));
+  return fmt::format("Classifying {}: {} on {}{}", name, percent(hardest->metrics.accuracy),
+                     protocol_title(hardest->protocol, results.dataset),
+                     has_option(results, "treatment", "speaker_normalise") ? ", speaker-normalised" : "");
 }
 
 std::string byline_of(const Results& results) {
@@ -67,6 +74,12 @@ Markup abstract_of(const Results& results) {
                                       : counted(static_cast<long long>(data.groups.size()), data.group_noun),
                   time_text(data.audio_seconds), data.labels.size(), results.features.n_features,
                   listed(model_titles(results)));
+  if (has_option(results, "treatment", "speaker_normalise"))
+    text += fmt::format(
+        " Features are standardised over each {0}'s own clips, unlabelled, those that are tested among them "
+        "(transductive): "
+        "the numbers hold where many clips of a {0} are at hand.",
+        data.group_noun);
   if (results.models.empty()) return text;
   const std::string& name = results.models.front().name;
   const ProtocolResult* random = find_result(results.models, name, Protocol::random);
@@ -131,6 +144,9 @@ Markup features_line(const Results& results) {
   const FeatureSummary& features = results.features;
   Markup line = Markup::bold("Features.") + " The set " + Markup::code(features.spec.name) +
                 fmt::format(", {} values a clip, standardised by each training set", features.n_features);
+  if (has_option(results, "treatment", "augment"))
+    line += "; networks train on copies at speeds 0.9 and 1.1 and 1.5 semitones lower and higher, too";
+  if (has_option(results, "evaluation", "tta")) line += "; predictions are means over a clip and its copies";
   if (features.clips_per_second > 0)
     line += fmt::format("; computed at {:.0f} clips/s, {:.0f} times real time", features.clips_per_second,
                         features.real_time_factor);
@@ -367,7 +383,9 @@ Document make_document(const Results& results) {
   const std::vector<TopicSection> sections = {
       {FindingTopic::how_good, "How good it is", {"accuracy", "leak"}},
       {FindingTopic::models, "Which model", {"accuracy_and_time"}},
-      {FindingTopic::mistakes, "Where it errs", {"labels", "subgroups", "loss_and_calibration"}},
+      {FindingTopic::mistakes,
+       "Where it errs",
+       {"labels", "subgroups", "loss_and_calibration", "learning_curve"}},
       {FindingTopic::own_recordings, "Own recordings", {"drift"}},
       {FindingTopic::computing_time, "Computing time", {"throughput"}}};
   std::vector<Figure> figures = report_figures(results);

@@ -45,6 +45,7 @@ Drawing model_accuracy_drawing(const Results& results, double width);
 Drawing cost_drawing(const Results& results, double width);
 Drawing loss_drawing(const Results& results, double width, double height);
 Drawing class_drawing(const Results& results, double width);
+Drawing learning_drawing(const Results& results, double width, double height);
 Drawing calibration_drawing(const Results& results, double width, double height);
 Drawing leak_drawing(const Results& results, double width);
 Drawing drift_drawing(const Results& results, double width);

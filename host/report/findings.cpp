@@ -186,6 +186,7 @@ std::vector<Finding> findings(const Results& results) {
                                {FindingTopic::mistakes, memory_finding(results), "loss_and_calibration"},
                                {FindingTopic::mistakes, calibration_finding(results), "loss_and_calibration"},
                                {FindingTopic::mistakes, training_finding(results)},
+                               {FindingTopic::mistakes, learning_finding(results), "learning_curve"},
                                {FindingTopic::own_recordings, own_finding(results)},
                                {FindingTopic::own_recordings, drift_finding(results), "drift"},
                                {FindingTopic::computing_time, throughput_finding(results), "throughput"}};

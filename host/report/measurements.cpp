@@ -1,5 +1,7 @@
 #include "host/report/measurements.hpp"
 
+#include <algorithm>
+
 #include "host/report/json_members.hpp"
 
 namespace melgrad {
@@ -32,6 +34,24 @@ std::vector<Measurement> measurements_from_json(const Json& bench) {
         found.push_back(std::move(each));
       }
     });
+  return found;
+}
+
+std::vector<LearningPoint> learning_points_from_json(const Json& curve) {
+  std::vector<LearningPoint> found;
+  if (curve.is_null()) return found;
+  for (const Json& point : member(curve, "points")) {
+    LearningPoint each;
+    read_member(point, "n_train", each.n_train);
+    if (member(point, "mean_test_accuracy").is_null()) continue;
+    read_member(point, "mean_train_accuracy", each.train_accuracy);
+    read_member(point, "std_train_accuracy", each.train_std);
+    read_member(point, "mean_test_accuracy", each.test_accuracy);
+    read_member(point, "std_test_accuracy", each.test_std);
+    if (!(each.n_train > 0)) fail("'n_train' is {}", each.n_train);
+    found.push_back(each);
+  }
+  std::ranges::stable_sort(found, {}, &LearningPoint::n_train);
   return found;
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// What `melgrad bench --json` measured.
+// What `melgrad bench --json` and `melgrad learning-curve --json` measured.
 
 #include <string>
 #include <vector>
@@ -22,5 +22,18 @@ struct Measurement {
 // Of all that was measured; peers that were missing are left out. Nothing of null. An error names the member
 // that is missing or wrong.
 std::vector<Measurement> measurements_from_json(const Json& bench);
+
+// Accuracy with so many training clips: mean and standard deviation over the folds.
+struct LearningPoint {
+  double n_train = 0;
+  double train_accuracy = 0;
+  double train_std = 0;
+  double test_accuracy = 0;
+  double test_std = 0;
+};
+
+// In the order of n_train; points without a score are left out. Nothing of null. An error names the member
+// that is missing or wrong.
+std::vector<LearningPoint> learning_points_from_json(const Json& curve);
 
 }  // namespace melgrad

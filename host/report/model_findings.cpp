@@ -328,6 +328,24 @@ std::string drift_finding(const Results& results) {
   return text;
 }
 
+std::string learning_finding(const Results& results) {
+  const std::vector<LearningPoint> points = learning_points_from_json(results.learning_curve);
+  if (points.size() < 2) return {};
+  const LearningPoint& most = points.back();
+  // Against the point that is nearest to half of the clips.
+  const auto half =
+      std::min_element(points.begin(), points.end() - 1, [&](const LearningPoint& a, const LearningPoint& b) {
+        return std::abs(a.n_train - most.n_train / 2) < std::abs(b.n_train - most.n_train / 2);
+      });
+  const double gain = 100 * (most.test_accuracy - half->test_accuracy);
+  std::string text = fmt::format(
+      "From {:.0f} to {:.0f} training clips, a network's accuracy on the test clips of its fold goes from {} "
+      "to {}",
+      half->n_train, most.n_train, percent(half->test_accuracy), percent(most.test_accuracy));
+  if (gain > 1) return text + ": more recordings would help.";
+  return text + ": more recordings of this kind would hardly help.";
+}
+
 std::string throughput_finding(const Results& results) {
   const std::vector<Measurement> measured = measurements_from_json(results.bench);
   std::vector<std::string> sentences;

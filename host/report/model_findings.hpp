@@ -26,6 +26,8 @@ std::string calibration_finding(const Results& results);
 std::string subgroup_finding(const Results& results);
 // In what the own recordings differ from the data set.
 std::string drift_finding(const Results& results);
+// Whether more recordings would bring more.
+std::string learning_finding(const Results& results);
 // How much longer others take for the same work.
 std::string throughput_finding(const Results& results);
 

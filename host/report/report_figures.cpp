@@ -113,6 +113,12 @@ std::vector<Figure> report_figures(const Results& results) {
                        protocol_title(Protocol::random, results.dataset)),
        leak_drawing(results, column_width), false});
   add(figures, loss_and_calibration(results));
+  add(figures, {"learning_curve", "accuracy over the number of training clips",
+                Markup::bold("What more recordings would bring.") +
+                    " Accuracy in per cent on the clips that a network was trained on and on those of the "
+                    "fold that it "
+                    "was not, over the number of training clips; bands: standard deviation over the folds.",
+                learning_drawing(results, column_width, panel_height), false});
   const ProtocolResult* hardest = hardest_result(results, results.models.front().name);
   add(figures,
       {"subgroups", "accuracy by subgroup",

@@ -325,6 +325,7 @@ Json to_json(const Results& results) {
   for (const ModelComparison& each : results.comparisons) json["comparisons"].push_back(to_json(each));
   json["drift"] = results.drift ? to_json(*results.drift) : Json();
   json["bench"] = results.bench;
+  json["learning_curve"] = results.learning_curve;
   json["models"] = Json::array();
   for (const ProtocolResult& each : results.models) json["models"].push_back(to_json(each));
   return json;
@@ -354,6 +355,8 @@ Results results_from_json(const Json& json) {
     results.drift = with_context("drift", [&] { return drift_from_json(drift); });
   results.bench = member(json, "bench");
   with_context("bench", [&] { measurements_from_json(results.bench); });
+  results.learning_curve = member(json, "learning_curve");
+  with_context("learning_curve", [&] { learning_points_from_json(results.learning_curve); });
   for (const Json& each : member(json, "models"))
     results.models.push_back(with_context(fmt::format("models[{}]", results.models.size()),
                                           [&] { return protocol_from_json(each); }));

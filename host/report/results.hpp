@@ -70,6 +70,7 @@ struct Results {
   std::vector<ModelComparison> comparisons;  // every pair of models, protocol by protocol
   std::optional<Drift> drift;                // of the own recordings against the data set
   Json bench;                                // what `melgrad bench --json` measured, or null
+  Json learning_curve;                       // what `melgrad learning-curve --json` measured, or null
   bool operator==(const Results&) const = default;
 };
 
