@@ -1,15 +1,23 @@
+#include <fcntl.h>
 #include <sndfile.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <cmath>
+#include <span>
+#include <system_error>
+#include <variant>
 
 #include "host/audio/batch.hpp"
 #include "host/audio/decode.hpp"
 #include "host/bench/peers.hpp"
 #include "host/bench/throughput.hpp"
 #include "host/cache/extraction.hpp"
+#include "host/core/clock.hpp"
 #include "host/core/error.hpp"
-#include "host/core/parallel.hpp"
+#include "host/features/feature_plan.hpp"
 
 namespace melgrad {
 namespace {
@@ -104,92 +112,162 @@ std::string agreement(const std::vector<double>& ours, const std::vector<double>
   return fmt::format("mean features differ by {:.1e} at most", worst);
 }
 
+// Bytes of the clips' files and samples in them; a sample is two bytes.
+struct DataSize {
+  double seconds = 0, samples = 0, frames = 0, file_bytes = 0;
+};
+DataSize size_of(const Manifest& wav, const FeatureSpec& spec) {
+  DataSize size;
+  AudioDecoder decoder;
+  Waveform waveform;
+  for (const Clip& clip : wav.clips) {
+    decoder.decode(wav.file(clip), waveform);
+    size.seconds += waveform.duration_s();
+    size.samples += static_cast<double>(waveform.n_samples());
+    size.frames +=
+        static_cast<double>(make_feature_plan(spec, waveform.sample_rate).n_frames(waveform.n_samples()));
+    size.file_bytes += static_cast<double>(std::filesystem::file_size(wav.file(clip)));
+  }
+  return size;
+}
+
+// Asks the kernel to forget what it has of a file.
+void forget(const std::filesystem::path& file) {
+  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail("{}: cannot be opened: {}", file.string(), std::system_category().message(errno));
+  ::fsync(descriptor);
+  ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
+  ::close(descriptor);
+}
+
+// The rows of the peers for one work of ours, whose CPU time `ours` is.
+void add_peers(std::span<const char* const> names, const BenchRow& ours, const Json& request,
+               const std::vector<double>& our_means, const BenchOptions& options,
+               const std::filesystem::path& folder, Progress& progress, BenchReport& report) {
+  for (const char* name : names) {
+    progress.begin(fmt::format("features: {}", name), 0);
+    const PeerResult peer = run_peer(options.python, name, request, folder);
+    BenchRow row = ours;
+    row.who = fmt::format("{} {}", name, peer.version);
+    row.missing = peer.missing;
+    row.cpu_seconds = peer.cpu_seconds;
+    row.wall_seconds = {};
+    row.note.clear();
+    if (peer.missing.empty()) {
+      row.ratio = peer.cpu_seconds.median / ours.cpu_seconds.median;
+      row.note = agreement(our_means, peer.values);
+    }
+    report.rows.push_back(row);
+  }
+}
+
+// Of the notebook's set what torchaudio has.
+FeatureSpec without_chroma(FeatureSpec spec) {
+  std::erase_if(spec.descriptors,
+                [](const auto& each) { return std::holds_alternative<ChromaStft>(each.descriptor); });
+  spec.name = "mel and MFCC";
+  return spec;
+}
+
 }  // namespace
 
 BenchReport bench_features(const Manifest& manifest, const BenchOptions& options, Progress& progress) {
   const TemporaryFolder folder;
-  const int n_threads = resolve_threads(options.n_threads);
-  progress.begin("writing WAV files", 0);
+  progress.begin("features: writing WAV files", 0);
   const Manifest wav = write_wav_files(manifest, options.max_clips, folder.path());
   const auto n_clips = static_cast<double>(wav.clips.size());
   const FeatureSpec spec = feature_spec("notebook");
-  const auto one = make_engine(options.device, {.n_threads = 1}).engine;
-  const auto many = make_engine(options.device, {.n_threads = n_threads}).engine;
+  const DataSize size = size_of(wav, spec);
+  const auto row_bytes = static_cast<double>(n_features(spec) * Index{sizeof(float)});
+  const std::vector<BenchEngine> engines = bench_engines(options);
   NoProgress quiet;
   BenchReport report;
-
-  auto add = [&](std::string work, const Engine& engine, const Timing& timing) -> BenchRow& {
-    return report.rows.emplace_back(
-        BenchRow{.work = std::move(work),
-                 .who = fmt::format("melgrad {} ({})", engine.name(), engine.description()),
-                 .n_units = n_clips,
-                 .unit = "clip",
-                 .cpu_seconds = timing.cpu_seconds,
-                 .wall_seconds = timing.wall_seconds});
-  };
-
-  Extraction extraction;
-  const auto cache = folder.path() / "features.h5";
-  auto end_to_end = [&](Engine& engine, int threads) {
-    return measure(
-        [&] {
-          std::filesystem::remove(cache);
-          extraction = extract_features(wav, spec, engine, cache, {.n_threads = threads}, quiet);
-        },
-        options.repeats);
-  };
-  progress.begin("features: end to end", 0);
-  const Timing whole = end_to_end(*one, 1);
-  add("features: WAV file to cached row", *one, whole);
   report.description = fmt::format("{} clips, {:.1f} s each on average, {} features", wav.clips.size(),
-                                   extraction.report.audio_seconds / n_clips, n_features(spec));
+                                   size.seconds / n_clips, n_features(spec));
 
-  if (!options.python.empty()) {
-    Json clips = Json::array();
-    for (const Clip& clip : wav.clips) clips.push_back(wav.file(clip).string());
-    // Peers take long, and over more clips their figures vary less.
-    const int repeats = std::clamp(peer_clips / static_cast<int>(wav.clips.size()), 1, options.repeats);
-    const Json request = {{"clips", clips}, {"repeats", repeats}};
-    const auto ours = feature_means(extraction.table.features);
-    for (const char* name : {"librosa", "torch-features"}) {
-      progress.begin(fmt::format("features: {}", name), 0);
-      const PeerResult peer = run_peer(options.python, name, request, folder.path());
-      BenchRow row{.work = report.rows.front().work,
-                   .who = fmt::format("{} {}", name, peer.version),
-                   .missing = peer.missing,
-                   .n_units = n_clips,
-                   .unit = "clip",
-                   .cpu_seconds = peer.cpu_seconds};
-      if (peer.missing.empty()) {
-        row.ratio = peer.cpu_seconds.median / whole.cpu_seconds.median;
-        row.note = agreement(ours, peer.values);
-      }
-      report.rows.push_back(row);
-    }
+  const auto add = [&](const BenchEngine& engine, const std::string& work,
+                       const Timing& timing) -> BenchRow& {
+    BenchRow row = engine.row(work, n_clips, "clip");
+    row.cpu_seconds = timing.cpu_seconds;
+    row.wall_seconds = timing.wall_seconds;
+    row.audio_seconds = size.seconds;
+    row.n_samples = size.samples;
+    row.bytes = 2 * size.samples + n_clips * row_bytes;
+    return report.rows.emplace_back(std::move(row));
+  };
+  const auto cache = folder.path() / "features.h5";
+  FeatureTable table;
+  const auto end_to_end = [&](Engine& engine, int n_threads, const FeatureSpec& which) {
+    std::filesystem::remove(cache);
+    table = extract_features(wav, which, engine, cache, {.n_threads = n_threads}, quiet).table;
+  };
+
+  progress.begin("features: end to end", 0);
+  const std::string warm = "features: WAV file in the page cache to cached row";
+  for (const BenchEngine& engine : engines) {
+    const Timing timing =
+        measure([&] { end_to_end(*engine.engine, engine.n_threads, spec); }, options.repeats);
+    add(engine, warm, timing);
+    if (&engine != &engines.front())
+      report.rows.back().note =
+          fmt::format("{:.2f} times one thread by the clock",
+                      report.rows.front().wall_seconds.median / timing.wall_seconds.median);
   }
-  if (n_threads > 1) {
-    const Timing timing = end_to_end(*many, n_threads);
-    add(report.rows.front().work, *many, timing).note = fmt::format(
-        "{:.2f} times one thread by the clock", whole.wall_seconds.median / timing.wall_seconds.median);
+  const std::vector<double> means = feature_means(table.features);
+  const BenchRow ours = report.rows.front();
+  Json clips = Json::array();
+  for (const Clip& clip : wav.clips) clips.push_back(wav.file(clip).string());
+  // Peers take long, and over more clips their figures vary less.
+  const int peer_repeats = std::clamp(peer_clips / static_cast<int>(wav.clips.size()), 1, options.repeats);
+  const Json request = {{"clips", clips}, {"repeats", peer_repeats}};
+  if (!options.python.empty()) {
+    constexpr std::array peers = {"librosa", "torch-features"};
+    add_peers(peers, ours, request, means, options, folder.path(), progress, report);
+
+    constexpr std::array torchaudio = {"torchaudio"};
+    const FeatureSpec fewer = without_chroma(spec);
+    const Timing timing = measure([&] { end_to_end(*engines.front().engine, 1, fewer); }, options.repeats);
+    const BenchRow part =
+        add(engines.front(), "features: the same without chroma, which torchaudio lacks", timing);
+    add_peers(torchaudio, part, request, feature_means(table.features), options, folder.path(), progress,
+              report);
+  }
+
+  progress.begin("features: cold", 0);
+  for (const BenchEngine& engine : engines) {
+    std::vector<double> cpu, wall;
+    for (int repeat = 0; repeat < std::max(1, options.repeats); ++repeat) {
+      for (const Clip& clip : wav.clips) forget(wav.file(clip));
+      const double cpu_begin = process_cpu_seconds(), wall_begin = wall_seconds();
+      const auto fresh = make_engine(engine.engine->name(), {.n_threads = engine.n_threads}).engine;
+      end_to_end(*fresh, engine.n_threads, spec);
+      cpu.push_back(process_cpu_seconds() - cpu_begin);
+      wall.push_back(wall_seconds() - wall_begin);
+    }
+    BenchRow& row =
+        add(engine, "features: cold, with a new engine and files that the kernel was asked to forget",
+            {median_range(cpu), median_range(wall)});
+    row.note = fmt::format("{:.2f} s by the clock", row.wall_seconds.median);
   }
 
   progress.begin("features: stages", 0);
   AudioDecoder decoder;
   Waveform waveform;
-  add("features: decoding alone", *one,
-      measure(
-          [&] {
-            for (const Clip& clip : wav.clips) decoder.decode(wav.file(clip), waveform);
-          },
-          options.repeats));
-  ResidentClips alone(wav, *one);
-  const Timing kernels = measure([&] { alone.extract(); }, options.repeats);
-  add("features: kernels alone, samples in memory", *one, kernels);
-  if (n_threads > 1) {
-    ResidentClips shared(wav, *many);
-    const Timing timing = measure([&] { shared.extract(); }, options.repeats);
-    add("features: kernels alone, samples in memory", *many, timing).note = fmt::format(
-        "{:.2f} times one thread by the clock", kernels.wall_seconds.median / timing.wall_seconds.median);
+  BenchRow& decoding = add(engines.front(), "features: decoding alone",
+                           measure(
+                               [&] {
+                                 for (const Clip& clip : wav.clips) decoder.decode(wav.file(clip), waveform);
+                               },
+                               options.repeats));
+  decoding.bytes = size.file_bytes + 2 * size.samples;
+  for (const BenchEngine& engine : engines) {
+    ResidentClips resident(wav, *engine.engine);
+    BenchRow& row = add(engine,
+                        engine.is_gpu ? "features: kernels alone, samples in the host's memory"
+                                      : "features: kernels alone, samples in memory",
+                        measure([&] { resident.extract(); }, options.repeats));
+    row.flops = size.frames * real_fft_flops(spec.stft.n_fft);
+    row.flops_are_ffts = true;
   }
   progress.end();
   return report;

@@ -62,10 +62,11 @@ BenchRow measure_peer(const Dataset& dataset, const std::vector<MlpJob>& jobs,
   NoProgress quiet;
   const TrainingSet training_set{dataset.features.view(), dataset.labels, dataset.n_classes()};
   for (std::size_t i = 0; i < jobs.size(); i += n_per_stratum) {
-    const PeerResult peer = run_peer(options.python, "scikit-learn",
-                                     training_peer_request(dataset, jobs[i].rows, *jobs[i].scaling,
-                                                           jobs[i].spec, fitted[i].progress.n_iter, folder),
-                                     folder);
+    const PeerResult peer =
+        run_peer(options.python, "scikit-learn",
+                 training_peer_request(dataset, jobs[i].rows, *jobs[i].scaling, jobs[i].spec,
+                                       fitted[i].progress.n_iter, 1, folder),
+                 folder);
     row.who = fmt::format("scikit-learn {}", peer.version);
     row.missing = peer.missing;
     if (!peer.missing.empty()) return row;
@@ -84,7 +85,7 @@ BenchRow measure_peer(const Dataset& dataset, const std::vector<MlpJob>& jobs,
 
 BenchReport bench_grid(const Manifest& manifest, const BenchOptions& options, Progress& progress) {
   const TemporaryFolder folder;
-  const auto engine = make_engine(options.device, {.n_threads = 1}).engine;
+  const auto engine = make_engine(options.device == "auto" ? "cpu" : options.device, {.n_threads = 1}).engine;
   const Dataset dataset = make_dataset(extract_features(manifest, feature_spec("notebook"), *engine,
                                                         folder.path() / "features.h5", {}, progress)
                                            .table);

@@ -4,7 +4,6 @@
 #include "host/bench/throughput.hpp"
 #include "host/bench/training_peer.hpp"
 #include "host/cache/extraction.hpp"
-#include "host/core/parallel.hpp"
 #include "host/data/dataset.hpp"
 #include "host/data/standard_scaler.hpp"
 #include "host/models/trainer.hpp"
@@ -25,21 +24,37 @@ MlpSpec notebook_mlp() {
   return spec;
 }
 
+// Operations of an epoch: forwards 2 for each weight and row, backwards 4, but for the inputs' gradient,
+// which nobody needs.
+double epoch_flops(const MlpSpec& spec, std::size_t n_rows, Index n_features, int n_classes) {
+  double flops = 0;
+  auto fan_in = static_cast<double>(n_features);
+  std::vector<int> sizes = spec.hidden_layer_sizes;
+  sizes.push_back(n_classes);
+  for (std::size_t layer = 0; layer < sizes.size(); ++layer) {
+    flops += (layer == 0 ? 4 : 6) * fan_in * sizes[layer];
+    fan_in = sizes[layer];
+  }
+  return flops * static_cast<double>(n_rows);
+}
+
 }  // namespace
 
 BenchReport bench_training(const Manifest& manifest, const BenchOptions& options, Progress& progress) {
   const TemporaryFolder folder;
-  const int n_threads = resolve_threads(options.n_threads);
-  const auto one = make_engine(options.device, {.n_threads = 1}).engine;
-  const auto many = make_engine(options.device, {.n_threads = n_threads}).engine;
-  const Dataset dataset = make_dataset(
-      extract_features(manifest, feature_spec("notebook"), *many, folder.path() / "features.h5", {}, progress)
-          .table);
+  const std::vector<BenchEngine> engines = bench_engines(options);
+  Engine& one = *engines.front().engine;
+  const Dataset dataset =
+      make_dataset(extract_features(manifest, feature_spec("notebook"),
+                                    *engines[std::min<std::size_t>(1, engines.size() - 1)].engine,
+                                    folder.path() / "features.h5", {}, progress)
+                       .table);
   const std::vector<int> rows = notebook_training_rows(dataset.n_rows());
   const FeatureScaling scaling = fit_standard_scaler(dataset.features.view(), rows);
   const TrainingSet training_set{dataset.features.view(), dataset.labels, dataset.n_classes()};
   MlpSpec spec = notebook_mlp();
   if (options.max_epochs > 0) spec.max_iter = options.max_epochs;
+  const double flops = epoch_flops(spec, rows.size(), dataset.features.cols, dataset.n_classes());
 
   BenchReport report;
   report.description =
@@ -47,33 +62,32 @@ BenchReport bench_training(const Manifest& manifest, const BenchOptions& options
                   rows.size(), dataset.features.cols, dataset.n_classes());
   NoProgress quiet;
   MlpProgress training;
-  auto fit_one = [&] {
-    const MlpJob job{.spec = spec, .rows = rows, .validation_rows = {}, .scaling = &scaling};
-    training = Trainer(*one).fit(training_set, {&job, 1}, quiet).front().progress;
-  };
   progress.begin("training", 0);
-  const Timing ours = measure(fit_one, options.repeats);
+  const MlpJob job{.spec = spec, .rows = rows, .validation_rows = {}, .scaling = &scaling};
+  const Timing timing = measure(
+      [&] {
+        training = Trainer(one).fit(training_set, {&job, 1}, quiet).front().progress;
+      },
+      options.repeats);
   const int epochs = training.n_iter;
-  const std::string who = fmt::format("melgrad {} ({})", one->name(), one->description());
-  report.rows.push_back({.work = fmt::format("training: one fit of {} epochs", epochs),
-                         .who = who,
-                         .n_units = static_cast<double>(epochs),
-                         .unit = "epoch",
-                         .cpu_seconds = ours.cpu_seconds,
-                         .wall_seconds = ours.wall_seconds,
-                         .note = fmt::format("last loss {:.4f}", training.loss_curve.back())});
+  BenchRow ours = engines.front().row(fmt::format("training: one fit of {} epochs", epochs), epochs, "epoch");
+  ours.cpu_seconds = timing.cpu_seconds;
+  ours.wall_seconds = timing.wall_seconds;
+  ours.flops = flops * epochs;
+  ours.note = fmt::format("last loss {:.4f}", training.loss_curve.back());
+  report.rows.push_back(ours);
 
   if (!options.python.empty()) {
-    const Json request = training_peer_request(dataset, rows, scaling, spec, epochs, folder.path());
+    const Json request =
+        training_peer_request(dataset, rows, scaling, spec, epochs, options.repeats, folder.path());
     for (const char* name : {"scikit-learn", "scikit-learn-float32", "torch-training"}) {
       progress.begin(fmt::format("training: {}", name), 0);
       const PeerResult peer = run_peer(options.python, name, request, folder.path());
-      BenchRow row{.work = report.rows.front().work,
-                   .who = fmt::format("{} {}", name, peer.version),
-                   .missing = peer.missing,
-                   .n_units = static_cast<double>(epochs),
-                   .unit = "epoch",
-                   .cpu_seconds = peer.cpu_seconds};
+      BenchRow row = ours;
+      row.who = fmt::format("{} {}", name, peer.version);
+      row.missing = peer.missing;
+      row.cpu_seconds = peer.cpu_seconds;
+      row.wall_seconds = {};
       if (peer.missing.empty()) {
         row.ratio = peer.cpu_seconds.median / ours.cpu_seconds.median;
         row.note = fmt::format("last loss {:.4f}", peer.values.at(0));
@@ -90,22 +104,22 @@ BenchReport bench_training(const Manifest& manifest, const BenchOptions& options
     jobs.push_back({.spec = each, .rows = rows, .validation_rows = {}, .scaling = &scaling});
   }
   double one_thread_seconds = 0;
-  for (Engine* engine : {one.get(), many.get()}) {
-    if (engine == many.get() && n_threads == 1) break;
+  for (const BenchEngine& engine : engines) {
     progress.begin("training: many models", 0);
-    const Timing timing = measure([&] { Trainer(*engine).fit(training_set, jobs, quiet); }, options.repeats);
-    BenchRow row{
-        .work = fmt::format("training: {} models of {} epochs", jobs.size(), jobs.front().spec.max_iter),
-        .who = fmt::format("melgrad {} ({})", engine->name(), engine->description()),
-        .n_units = static_cast<double>(jobs.size()),
-        .unit = "fit",
-        .cpu_seconds = timing.cpu_seconds,
-        .wall_seconds = timing.wall_seconds};
-    if (engine == one.get())
-      one_thread_seconds = timing.wall_seconds.median;
+    std::vector<FittedMlp> fitted;
+    const Timing many =
+        measure([&] { fitted = Trainer(*engine.engine).fit(training_set, jobs, quiet); }, options.repeats);
+    BenchRow row = engine.row(fmt::format("training: {} models of {} epochs at most, data resident",
+                                          jobs.size(), jobs.front().spec.max_iter),
+                              static_cast<double>(jobs.size()), "fit");
+    row.cpu_seconds = many.cpu_seconds;
+    row.wall_seconds = many.wall_seconds;
+    for (const FittedMlp& each : fitted) row.flops += flops * each.progress.n_iter;
+    if (&engine == &engines.front())
+      one_thread_seconds = many.wall_seconds.median;
     else
-      row.note = fmt::format("{:.2f} times one thread by the clock",
-                             one_thread_seconds / timing.wall_seconds.median);
+      row.note =
+          fmt::format("{:.2f} times one thread by the clock", one_thread_seconds / many.wall_seconds.median);
     report.rows.push_back(row);
   }
   progress.end();

@@ -31,7 +31,8 @@ std::vector<int> notebook_training_rows(Index n_rows) {
 }
 
 Json training_peer_request(const Dataset& dataset, std::span<const int> rows, const FeatureScaling& scaling,
-                           const MlpSpec& spec, int epochs, const std::filesystem::path& folder) {
+                           const MlpSpec& spec, int epochs, int repeats,
+                           const std::filesystem::path& folder) {
   std::vector<float> features;
   std::vector<std::int32_t> labels;
   for (const int row : rows) {
@@ -52,7 +53,7 @@ Json training_peer_request(const Dataset& dataset, std::span<const int> rows, co
           {"n_rows", rows.size()},
           {"n_features", dataset.features.cols},
           {"epochs", epochs},
-          {"repeats", 1},
+          {"repeats", repeats},
           {"mlp", mlp}};
 }
 

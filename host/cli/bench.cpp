@@ -2,34 +2,54 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "host/bench/throughput.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/inputs.hpp"
+#include "host/core/parallel.hpp"
 
 namespace melgrad {
 namespace {
 
+constexpr int n_synthetic = 240;
+
 struct BenchCommandOptions {
-  DataOptions data;
+  std::string data, pattern;  // empty: synthetic recordings
   std::string work = "all";
   BenchOptions bench;
 };
 
 int bench(const BenchCommandOptions& options, const CommonOptions& common, Console& console) {
-  const Manifest manifest = load_recordings(options.data.data, options.data.pattern, console);
   BenchOptions bench_options = options.bench;
-  bench_options.device = make_engine(common, console).engine->name();
+  const std::string chosen(make_engine(common, console).engine->name());
+  bench_options.device = common.device == "auto" ? common.device : chosen;
   bench_options.n_threads = common.n_threads;
+  const TemporaryFolder folder;
+  const Manifest manifest =
+      options.data.empty()
+          ? synthetic_recordings(folder.path(), std::min(options.bench.max_clips, n_synthetic))
+          : load_recordings(options.data, options.pattern, console);
+  if (options.data.empty()) console.note(fmt::format("{} synthetic recordings", manifest.clips.size()));
+  std::vector<MachinePeaks> peaks = {measure_peaks(1)};
+  if (const int n_threads = resolve_threads(common.n_threads); n_threads > 1)
+    peaks.push_back(measure_peaks(n_threads));
   Json json = Json::object();
+  json["peaks"] = Json::array();
+  for (const MachinePeaks& each : peaks) json["peaks"].push_back(to_json(each));
+  if (!console.json()) console.result(peaks_text(peaks) + "\n");
   auto report = [&](const char* name, const BenchReport& measured) {
-    json[name] = to_json(measured);
-    if (!console.json()) console.result(bench_text(measured) + "\n");
+    json[name] = to_json(measured, peaks);
+    if (!console.json()) console.result(bench_text(measured, peaks) + "\n");
   };
   const auto wants = [&](const char* work) { return options.work == work || options.work == "all"; };
   if (wants("features")) report("features", bench_features(manifest, bench_options, console));
   if (wants("training")) report("training", bench_training(manifest, bench_options, console));
+  if (wants("search")) report("search", bench_search(manifest, bench_options, console));
+  if (wants("end-to-end")) report("end_to_end", bench_end_to_end(manifest, bench_options, console));
   if (options.work == "grid") report("grid", bench_grid(manifest, bench_options, console));
   if (console.json()) console.json_result(json);
   return exit_done;
@@ -38,26 +58,39 @@ int bench(const BenchCommandOptions& options, const CommonOptions& common, Conso
 }  // namespace
 
 Command make_bench_command(CLI::App& program, CommonOptions& common) {
-  CLI::App& app =
-      add_command(program, "bench", "how fast the engine is, and how fast others are at the same work",
-                  "  melgrad bench recordings/\n"
-                  "  melgrad bench recordings/ --work features --peers python3\n"
-                  "  MELGRAD_SIMD=avx2 melgrad bench recordings/       as on a processor without AVX-512\n"
-                  "\nFigures are CPU time, all threads together: the median of several repeats after a "
-                  "warm-up, and half\n"
-                  "their range in per cent. Peers (librosa, torch, scikit-learn) run on one thread, on the "
-                  "same clips and\n"
-                  "for the same number of epochs, in the same run; those that the interpreter lacks are left "
-                  "out by name.");
+  CLI::App& app = add_command(
+      program, "bench", "how fast the engine is, and how fast others are at the same work",
+      "  melgrad bench recordings/\n"
+      "  melgrad bench --peers                             beside the libraries that python3 has\n"
+      "  melgrad bench recordings/ --work features --peers venv/bin/python\n"
+      "  MELGRAD_SIMD=avx2 melgrad bench recordings/       as on a processor without AVX-512\n"
+      "\nTimes are CPU time, all threads together: the median of several repeats after a "
+      "warm-up, and half\n"
+      "their range in per cent. Rates are by the CPU time of one thread, else by the clock; shares "
+      "are of peaks that\n"
+      "are measured first. Peers (librosa, torch, torchaudio, scikit-learn) run on one thread, on the "
+      "same clips\n"
+      "and for the same number of epochs, in the same run; those that the interpreter lacks are left "
+      "out by name.");
   auto options = std::make_shared<BenchCommandOptions>();
-  options->data.add(app, "recordings to measure with: a folder or a CSV file");
+  app.add_option("DATA", options->data,
+                 "recordings to measure with, a folder or a CSV file; none: synthetic ones");
+  app.add_option("--pattern", options->pattern, "what file names hold, as '{label}_{group}_{index}'")
+      ->type_name("PATTERN");
   app.add_option("--work", options->work,
                  "what to measure; grid, the notebook's grid search, is not in `all`")
-      ->check(CLI::IsMember({"features", "training", "grid", "all"}))
-      ->type_name("features|training|grid|all")
+      ->check(CLI::IsMember({"features", "training", "search", "end-to-end", "grid", "all"}))
+      ->type_name("features|training|search|end-to-end|grid|all")
       ->capture_default_str();
-  app.add_option("--peers", options->bench.python, "Python interpreter that has the peers; none: no peers")
-      ->type_name("PYTHON");
+  // Without a value CLI11 hands on "true", as for a flag.
+  app.add_option_function<std::string>(
+         "--peers",
+         [options](const std::string& python) {
+           options->bench.python = python == "true" ? "python3" : python;
+         },
+         "measure the peers, too, by the Python interpreter that has them; python3 where none is named")
+      ->type_name("PYTHON")
+      ->expected(0, 1);
   app.add_option("--repeats", options->bench.repeats, "of each measurement, after a warm-up")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

@@ -1,9 +1,11 @@
 """The same work as melgrad's, done by the libraries that people use for it, timed in one process and one thread.
 
 usage: python peers.py PEER REQUEST.json        (normally started by `melgrad bench --peers PYTHON`)
-PEER      librosa | torch-features | scikit-learn | scikit-learn-float32 | torch-training
+PEER      librosa | torch-features | torchaudio | scikit-learn | scikit-learn-float32 | scikit-learn-search |
+          torch-training
 REQUEST   {"clips": [WAV, ..], "repeats": 3}                                         for features
           {"features": X.f32, "labels": Y.i32, "n_rows": .., "n_features": .., "epochs": .., "repeats": 1, "mlp": {..}}
+          and for a search "folds": 5, "grid": [{"alpha": 1e-4}, ..]
 prints    {"peer": .., "version": .., "cpu_seconds": [..], "values": [..]}  one entry a repeat: seconds of CPU of all
           the work of the request, after a part of it as a warm-up; `values` let the caller see that the same thing was
           computed (the mean of each feature over the clips; the last loss).
@@ -124,6 +126,32 @@ def torch_features(request):
         return torch.__version__, *timed_features(clip_features, request)
 
 
+def torchaudio_features(request):
+    """The notebook's mel spectrogram and MFCC; torchaudio has no chroma."""
+    import soundfile
+    import torch
+    torch.set_num_threads(1)
+    torch.version.cuda = None  # torchaudio refuses a torch of another CUDA, and nothing here uses CUDA
+    import torchaudio
+    transforms = {}
+
+    def transforms_for(sample_rate):
+        if sample_rate not in transforms:
+            stft = dict(n_fft=2048, hop_length=512, pad_mode="constant", norm="slaney", mel_scale="slaney", n_mels=128)
+            transforms[sample_rate] = (torchaudio.transforms.MelSpectrogram(sample_rate, f_max=8000, **stft),
+                                       torchaudio.transforms.MFCC(sample_rate, n_mfcc=40, melkwargs=stft))
+        return transforms[sample_rate]
+
+    def clip_features(path):
+        samples, sample_rate = soundfile.read(path, dtype="float32")
+        mel, mfcc = transforms_for(sample_rate)
+        samples = torch.from_numpy(samples)
+        return torch.cat((mel(samples).mean(dim=1), mfcc(samples).mean(dim=1))).numpy()
+
+    with torch.inference_mode():
+        return torchaudio.__version__, *timed_features(clip_features, request)
+
+
 def training_data(request, dtype):
     import numpy as np
     features = np.fromfile(request["features"], np.float32).reshape(request["n_rows"], request["n_features"])
@@ -144,6 +172,29 @@ def sklearn_training(request, dtype):
 
     seconds, model = timed(fit, request["repeats"])
     return sklearn.__version__, seconds, [float(model.loss_)]
+
+
+def sklearn_search(request):
+    """GridSearchCV over a pipeline that standardises each fold's training rows."""
+    import warnings
+    import sklearn
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    warnings.simplefilter("ignore")
+    features, labels = training_data(request, "float64")
+    options = dict(request["mlp"], max_iter=request["epochs"], n_iter_no_change=request["epochs"] + 1, tol=0.0)
+    grid = [{f"mlpclassifier__{name}": [tuple(value) if isinstance(value, list) else value]
+             for name, value in each.items()} for each in request["grid"]]
+
+    def search(is_warm_up):
+        estimator = make_pipeline(StandardScaler(), MLPClassifier(**options))
+        folds = StratifiedKFold(request["folds"], shuffle=True, random_state=0)
+        return GridSearchCV(estimator, grid[:1] if is_warm_up else grid, cv=folds, refit=False).fit(features, labels)
+
+    seconds, found = timed(search, request["repeats"])
+    return sklearn.__version__, seconds, [float(found.best_score_)]
 
 
 def torch_training(request):
@@ -182,10 +233,10 @@ def torch_training(request):
     return torch.__version__, seconds, [loss]
 
 
-PEERS = {"librosa": librosa_features, "torch-features": torch_features,
+PEERS = {"librosa": librosa_features, "torch-features": torch_features, "torchaudio": torchaudio_features,
          "scikit-learn": lambda request: sklearn_training(request, "float64"),
          "scikit-learn-float32": lambda request: sklearn_training(request, "float32"),
-         "torch-training": torch_training}
+         "scikit-learn-search": sklearn_search, "torch-training": torch_training}
 
 if __name__ == "__main__":
     peer = sys.argv[1]
