@@ -56,6 +56,8 @@ bool tells_reason(const std::string& message) {
          message.find("No space left on device") != message.npos;
 }
 
+constexpr int never = 1'000'000;
+
 // How many calls failed, and after how many of them the work was done nevertheless.
 struct Tally {
   int n_failed = 0;
@@ -90,12 +92,14 @@ bool disturb(const Work& work, Fault fault, int at, const Content& undisturbed, 
   tally.n_completed += completed;
   if (fault == Fault::short_write || fault == Fault::interrupted) CHECK(completed);
   CHECK_NOTHROW(work.check(folder.path(), completed && !faulty.is_power_loss()));
+  FaultyFileSystem good(Fault::io_error, never);
+  const FileSystemReplacement replacement(good);
   CHECK_NOTHROW(work.run(folder.path()));
   CHECK(content_of(folder.path()) == undisturbed);
   return true;
 }
 
-void disturb_every_call(const char* name, const Work& work) {
+void disturb_every_call(const std::string& name, const Work& work) {
   const TemporaryFolder folder;
   work.prepare(folder.path());
   work.run(folder.path());

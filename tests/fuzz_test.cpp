@@ -102,6 +102,7 @@ TEST_SUITE("fuzz") {
                            doctest::Contains("nested deeper than 100"), Error);
     }
     CHECK(parse_json(std::string(max_json_depth, '[') + std::string(max_json_depth, ']')).size() == 1);
+    CHECK_THROWS_WITH_AS(parse_json("[1e999]"), doctest::Contains("not JSON: number overflow"), Error);
     CHECK_THROWS_WITH_AS(parse_json("{\"a\": }"),
                          doctest::Contains("not JSON: parse error at line 1, column 7"), Error);
   }

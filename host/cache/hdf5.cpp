@@ -1,14 +1,19 @@
 #include "host/cache/hdf5.hpp"
 
 #include <hdf5.h>
+#if H5_VERSION_GE(1, 13, 0)
+#include <H5FDdevelop.h>
+#endif
 
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cassert>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <set>
 #include <type_traits>
 #include <utility>
 
@@ -151,34 +156,80 @@ class FileMemory {
   std::vector<std::byte> bytes_;
 };
 
-// Lends HDF5 a file's bytes to read. (H5Pset_file_image and H5Fopen would copy them, once each.)
-class FileContent {
- public:
-  explicit FileContent(std::vector<std::byte> bytes) : bytes_(std::move(bytes)) {}
-  FileContent(const FileContent&) = delete;
-  FileContent& operator=(const FileContent&) = delete;
-
-  std::size_t size() const { return bytes_.size(); }
-  std::string_view first_bytes(std::size_t n) const {
-    return {reinterpret_cast<const char*>(bytes_.data()), std::min(n, bytes_.size())};
+// HDF5's driver of files that are read from memory. The library's own one for that lets it gather metadata in
+// an accumulator, which reads beyond its ends where a damaged file says so (1.10.8); here every read is
+// compared with the file's size, and nothing is written.
+struct FileContent {
+  std::vector<std::byte> bytes;
+  bool begins_with(std::string_view start) const {
+    return bytes.size() >= start.size() && std::memcmp(bytes.data(), start.data(), start.size()) == 0;
   }
-  void lend_to(hid_t access) {
-    H5FD_file_image_callbacks_t callbacks{lend, copy, refuse, take_back, same, leave, this};
-    check(H5Pset_file_image_callbacks(access, &callbacks), "set the memory of a file");
-    check(H5Pset_file_image(access, bytes_.data(), bytes_.size()), "set the content of a file");
-  }
-
- private:
-  using Op = H5FD_file_image_op_t;
-  static void* lend(std::size_t, Op, void* self) { return static_cast<FileContent*>(self)->bytes_.data(); }
-  static void* copy(void* to, const void*, std::size_t, Op, void*) { return to; }  // from the same place
-  static void* refuse(void*, std::size_t, Op, void*) { return nullptr; }
-  static herr_t take_back(void*, Op, void*) { return 0; }
-  static void* same(void* self) { return self; }
-  static herr_t leave(void*) { return 0; }
-
-  std::vector<std::byte> bytes_;
 };
+struct FileContentReference {
+  const FileContent* content;
+};
+
+// An open file; HDF5 knows its first member.
+struct MemoryFile {
+  H5FD_t base;
+  const FileContent* content;
+  haddr_t end_of_allocation;
+
+  static const MemoryFile& of(const H5FD_t* file) { return *reinterpret_cast<const MemoryFile*>(file); }
+  static H5FD_t* open(const char*, unsigned, hid_t access, haddr_t) {
+    const auto* reference = static_cast<const FileContentReference*>(H5Pget_driver_info(access));
+    if (reference == nullptr) return nullptr;
+    auto* file = new (std::nothrow) MemoryFile{{}, reference->content, 0};
+    return reinterpret_cast<H5FD_t*>(file);
+  }
+  static herr_t close(H5FD_t* file) {
+    delete reinterpret_cast<MemoryFile*>(file);
+    return 0;
+  }
+  static herr_t query(const H5FD_t*, unsigned long* features) {
+    if (features != nullptr) *features = 0;
+    return 0;
+  }
+  static haddr_t get_eoa(const H5FD_t* file, H5FD_mem_t) { return of(file).end_of_allocation; }
+  static herr_t set_eoa(H5FD_t* file, H5FD_mem_t, haddr_t end) {
+    reinterpret_cast<MemoryFile*>(file)->end_of_allocation = end;
+    return 0;
+  }
+  static haddr_t get_eof(const H5FD_t* file, H5FD_mem_t) { return of(file).content->bytes.size(); }
+  static herr_t read(H5FD_t* file, H5FD_mem_t, hid_t, haddr_t address, std::size_t n_bytes, void* out) {
+    const auto& bytes = of(file).content->bytes;
+    if (address > bytes.size() || n_bytes > bytes.size() - address) return -1;
+    std::memcpy(out, bytes.data() + address, n_bytes);
+    return 0;
+  }
+  static herr_t write(H5FD_t*, H5FD_mem_t, hid_t, haddr_t, std::size_t, const void*) { return -1; }
+};
+
+hid_t memory_driver() {
+  static const hid_t driver = [] {
+    constexpr H5FD_mem_t one_kind[] = H5FD_FLMAP_SINGLE;
+    H5FD_class_t calls{};
+#if H5_VERSION_GE(1, 13, 0)
+    calls.version = H5FD_CLASS_VERSION;
+    calls.value = 600;  // of those that are nobody's
+#endif
+    calls.name = "melgrad_memory";
+    calls.maxaddr = static_cast<haddr_t>(PTRDIFF_MAX);
+    calls.fc_degree = H5F_CLOSE_WEAK;
+    calls.fapl_size = sizeof(FileContentReference);
+    calls.open = MemoryFile::open;
+    calls.close = MemoryFile::close;
+    calls.query = MemoryFile::query;
+    calls.get_eoa = MemoryFile::get_eoa;
+    calls.set_eoa = MemoryFile::set_eoa;
+    calls.get_eof = MemoryFile::get_eof;
+    calls.read = MemoryFile::read;
+    calls.write = MemoryFile::write;
+    std::ranges::copy(one_kind, calls.fl_map);
+    return check(H5FDregister(&calls), "register a driver");
+  }();
+  return driver;
+}
 
 // HDF5 takes files of one name for one file.
 std::string unique_name() {
@@ -191,13 +242,24 @@ std::string unique_name() {
 struct Writer::State {
   FileMemory memory;
   FileId file;
-  PropertiesId link;  // makes groups on the way
+  std::set<std::string> groups;
 
   explicit State(std::size_t expected_bytes) : memory(expected_bytes) {}
+
+  // Where it is not there yet. (Those that HDF5 makes on the way to a dataset keep the time.)
+  void make_group(const std::string& name) {
+    if (!groups.insert(name).second) return;
+    PropertiesId creation(check(H5Pcreate(H5P_GROUP_CREATE), "make properties"));
+    check(H5Pset_obj_track_times(creation, false), "switch time stamps off");
+    GroupId id(check(H5Gcreate2(file, name.c_str(), H5P_DEFAULT, creation, H5P_DEFAULT),
+                     fmt::format("make the group {}", name)));
+  }
 
   // n_bytes: of one row.
   DatasetId dataset(const std::string& name, hid_t type, std::span<const hsize_t> shape, std::size_t n_bytes,
                     bool compress = false) {
+    for (std::size_t slash = name.find('/'); slash != name.npos; slash = name.find('/', slash + 1))
+      make_group(name.substr(0, slash));
     SpaceId space(
         check(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), "make a shape"));
     PropertiesId creation(check(H5Pcreate(H5P_DATASET_CREATE), "make properties"));
@@ -209,7 +271,7 @@ struct Writer::State {
       if (compress) check(H5Pset_deflate(creation, 1), "set compression");
       check(H5Pset_fletcher32(creation), "set checksums");
     }
-    const hid_t id = H5Dcreate2(file, name.c_str(), type, space, link, creation, H5P_DEFAULT);
+    const hid_t id = H5Dcreate2(file, name.c_str(), type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
     return DatasetId(check(id, fmt::format("make the dataset {}", name)));
   }
 
@@ -242,8 +304,6 @@ Writer::Writer(std::size_t expected_bytes) : state_(std::make_unique<State>(expe
   check(H5Pset_obj_track_times(creation, false), "switch time stamps off");
   state_->file = FileId(
       check(H5Fcreate(unique_name().c_str(), H5F_ACC_TRUNC, creation, access), "make a file in memory"));
-  state_->link = PropertiesId(check(H5Pcreate(H5P_LINK_CREATE), "make properties"));
-  check(H5Pset_create_intermediate_group(state_->link, 1), "set properties");
 }
 
 Writer::~Writer() = default;
@@ -259,10 +319,7 @@ void Writer::attribute(const std::string& name, std::int64_t value) {
 }
 
 void Writer::group(const std::string& name) {
-  PropertiesId creation(check(H5Pcreate(H5P_GROUP_CREATE), "make properties"));
-  check(H5Pset_obj_track_times(creation, false), "switch time stamps off");
-  GroupId id(check(H5Gcreate2(state_->file, name.c_str(), state_->link, creation, H5P_DEFAULT),
-                   fmt::format("make the group {}", name)));
+  state_->make_group(name);
 }
 
 void Writer::matrix(const std::string& name, MatrixView<const float> values) {
@@ -317,7 +374,7 @@ struct Reader::State {
   FileId file;
 
   explicit State(const fs::path& file_path)
-      : path(file_path), content(with_context(path.string(), [&] { return read_file(path); })) {}
+      : path(file_path), content{with_context(path.string(), [&] { return read_file(path); })} {}
 
   template <class... Args>
   [[noreturn]] void damaged(fmt::format_string<Args...> format, Args&&... args) const {
@@ -376,14 +433,14 @@ struct Reader::State {
   void check_size(const std::string& name, std::size_t element_bytes, std::span<const hsize_t> shape,
                   hid_t creation) const {
     const hsize_t ratio = check_read(H5Pget_nfilters(creation), name) > 1 ? kMaxDeflateRatio : 1;
-    hsize_t room = content.size() * ratio / element_bytes;
+    hsize_t room = content.bytes.size() * ratio / element_bytes;
     for (const hsize_t extent : shape) {
       if (extent == 0) return;
       room /= extent;
     }
     if (room == 0)
       damaged("{} declares [{}] values of {} bytes, more than the file's {} bytes can hold", name,
-              fmt::join(shape, ", "), element_bytes, content.size());
+              fmt::join(shape, ", "), element_bytes, content.bytes.size());
   }
 
   template <class T>
@@ -403,7 +460,7 @@ struct Reader::State {
     TypeId type(check_read(H5Aget_type(id), name));
     SpaceId space(check_read(H5Aget_space(id), name));
     const std::size_t n_value_bytes = check_type(type, type_class, "the attribute " + name);
-    if (H5Sget_simple_extent_type(space) != H5S_SCALAR || n_value_bytes > content.size())
+    if (H5Sget_simple_extent_type(space) != H5S_SCALAR || n_value_bytes > content.bytes.size())
       damaged("the attribute {} is not one value", name);
     return {std::move(id), n_value_bytes};
   }
@@ -411,13 +468,14 @@ struct Reader::State {
 
 Reader::Reader(const fs::path& file) : state_(std::make_unique<State>(file)) {
   set_up_library();
-  FileContent& content = state_->content;
-  if (!kSignature.starts_with(content.first_bytes(kSignature.size())))
+  const FileContent& content = state_->content;
+  const std::size_t n_first = std::min(kSignature.size(), content.bytes.size());
+  if (!content.begins_with(kSignature.substr(0, n_first)))
     throw ForeignFile(file.string() + ": not an HDF5 file");
-  if (content.size() <= kSignature.size()) state_->damaged("it ends after {} bytes", content.size());
+  if (n_first < kSignature.size()) state_->damaged("it ends after {} bytes", n_first);
   PropertiesId access(check(H5Pcreate(H5P_FILE_ACCESS), "make properties"));
-  check(H5Pset_fapl_core(access, kGrowth, false), "read files in memory");
-  content.lend_to(access);
+  const FileContentReference reference{&content};
+  check(H5Pset_driver(access, memory_driver(), &reference), "read files in memory");
   state_->file =
       FileId(state_->check_read(H5Fopen(unique_name().c_str(), H5F_ACC_RDONLY, access), "the file"));
 }

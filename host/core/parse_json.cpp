@@ -15,8 +15,9 @@ Json parse_json(std::string_view text) {
   };
   try {
     return Json::parse(text, check_depth);
-  } catch (const Json::parse_error& error) {
-    // "[json.exception.parse_error.101] parse error at line 1, column 5: ...": what follows the bracket
+  } catch (const Json::exception& error) {
+    // "[json.exception.parse_error.101] parse error at line 1, column 5: ...": what follows the bracket.
+    // 1e999 is an out_of_range.
     const std::string message = error.what();
     fail("not JSON: {}", message.substr(message.find("] ") + 2));
   }

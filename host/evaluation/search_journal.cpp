@@ -14,7 +14,13 @@ SearchJournal::SearchJournal(const std::filesystem::path& file, const Json& key,
     journal_.start(header.dump());
     return;
   }
-  const Json found = with_context(file.string(), [&] { return parse_json(*journal_.header()); });
+  const Json found = [&] {
+    try {
+      return parse_json(*journal_.header());
+    } catch (const Error&) {
+      return Json();
+    }
+  }();
   if (!found.is_object() || !found.contains("search") || !found.contains("files"))
     fail("{}: not the journal of a sweep", file.string());
   if (found["search"] != key) {

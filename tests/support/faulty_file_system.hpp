@@ -26,7 +26,7 @@ enum class Fault {
 inline constexpr Fault all_faults[] = {Fault::io_error,     Fault::gone,        Fault::disk_full,
                                        Fault::short_write,  Fault::interrupted, Fault::power_loss,
                                        Fault::torn_by_power};
-const char* to_string(Fault fault);
+std::string to_string(Fault fault);
 
 class FaultyFileSystem final : public FileSystem {
  public:
