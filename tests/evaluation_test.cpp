@@ -8,7 +8,7 @@
 #include "example_results.hpp"
 #include "host/data/splits.hpp"
 #include "host/data/standard_scaler.hpp"
-#include "host/evaluation/metrics.hpp"
+#include "host/evaluation/prediction_metrics.hpp"
 #include "support/golden_file.hpp"
 
 using namespace melgrad;
@@ -23,6 +23,22 @@ doctest::Approx rounded(double value) {
 }  // namespace
 
 TEST_SUITE("evaluation") {
+  TEST_CASE("ten thousand labels have metrics, and no confusion matrix") {
+    std::vector<std::string> labels;
+    for (int label = 0; label < 10'000; ++label) labels.push_back(fmt::format("{:04}", label));
+    ProtocolResult result = example_protocol(Protocol::random, labels, 2, 20'000, 0.5);
+    CHECK(result.confusion.rows == 0);
+    CHECK(result.metrics.n_test == 40'000);
+    CHECK(result.metrics.per_class.size() == labels.size());
+    CHECK(result.metrics.accuracy == doctest::Approx(0.5).epsilon(0.02));
+    Results results;
+    results.features.spec = feature_spec("notebook");
+    results.models.push_back(result);
+    const Json json = to_json(results);
+    CHECK(json["models"][0]["confusion_matrix"].is_null());
+    CHECK(results_from_json(json).models.at(0).metrics == result.metrics);
+  }
+
   TEST_CASE("metrics equal scikit-learn's, for classes that are missing, too") {
     const Json stored = testing::golden_file("evaluation_metrics.json");
     for (const Json& each : stored["cases"]) {
@@ -33,6 +49,7 @@ TEST_SUITE("evaluation") {
       const Matrix<Index> confusion = confusion_matrix(truth, predicted, n_classes);
       const Matrix<double> shares = normalise_rows(confusion);
       const Metrics metrics = metrics_of(confusion);
+      CHECK(metrics_of(truth, predicted, n_classes) == metrics);
       CHECK(metrics.n_test == static_cast<Index>(truth.size()));
       CHECK(metrics.accuracy == rounded(each["accuracy"]));
       CHECK(metrics.balanced_accuracy == rounded(each["balanced_accuracy"]));

@@ -7,8 +7,8 @@
 
 #include "host/core/clock.hpp"
 #include "host/data/standard_scaler.hpp"
-#include "host/evaluation/metrics.hpp"
 #include "host/evaluation/predict.hpp"
+#include "host/evaluation/prediction_metrics.hpp"
 #include "host/models/training_rows.hpp"
 
 namespace melgrad {
@@ -39,7 +39,7 @@ struct PreparedSplit {
 Metrics metrics_on(const Examples& examples, MlpStack& stack, int model, int n_classes) {
   Matrix<float> probabilities(examples.features.rows, n_classes);
   stack.predict_proba(model, examples.features.view(), probabilities.view());
-  return metrics_of(confusion_matrix(examples.labels, most_probable(probabilities), n_classes));
+  return metrics_of(examples.labels, most_probable(probabilities), n_classes);
 }
 
 FitScore score_model(const Dataset& dataset, const PreparedSplit& prepared, bool train_scores,

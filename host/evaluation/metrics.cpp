@@ -3,6 +3,8 @@
 #include <cassert>
 #include <cmath>
 
+#include "host/evaluation/prediction_metrics.hpp"
+
 namespace melgrad {
 namespace {
 
@@ -10,30 +12,23 @@ double ratio(Index numerator, Index denominator) {
   return denominator == 0 ? 0.0 : static_cast<double>(numerator) / static_cast<double>(denominator);
 }
 
-}  // namespace
+// What the metrics follow from.
+struct ClassCounts {
+  Index right = 0;
+  Index support = 0;
+  Index n_predicted = 0;
+};
 
-Matrix<Index> confusion_matrix(std::span<const int> truth, std::span<const int> predicted, int n_classes) {
-  assert(truth.size() == predicted.size());
-  Matrix<Index> counts(n_classes, n_classes);
-  for (std::size_t i = 0; i < truth.size(); ++i) ++counts(truth[i], predicted[i]);
-  return counts;
-}
-
-Metrics metrics_of(const Matrix<Index>& confusion) {
-  const Index n_classes = confusion.rows;
+Metrics metrics_of(std::span<const ClassCounts> counts) {
   Metrics metrics;
   Index n_right = 0, n_seen = 0, n_true = 0;
   double recall = 0;
-  for (Index label = 0; label < n_classes; ++label) {
-    ClassMetrics each;
-    for (Index other = 0; other < n_classes; ++other) {
-      each.support += confusion(label, other);
-      each.n_predicted += confusion(other, label);
-    }
-    const Index right = confusion(label, label);
-    each.precision = ratio(right, each.n_predicted);
-    each.recall = ratio(right, each.support);
-    each.f1 = ratio(2 * right, each.support + each.n_predicted);
+  for (const auto& [right, support, n_predicted] : counts) {
+    const ClassMetrics each{.precision = ratio(right, n_predicted),
+                            .recall = ratio(right, support),
+                            .f1 = ratio(2 * right, support + n_predicted),
+                            .support = support,
+                            .n_predicted = n_predicted};
     metrics.n_test += each.support;
     n_right += right;
     n_true += each.support > 0;
@@ -51,6 +46,39 @@ Metrics metrics_of(const Matrix<Index>& confusion) {
     metrics.macro_f1 /= static_cast<double>(n_seen);
   }
   return metrics;
+}
+
+}  // namespace
+
+Matrix<Index> confusion_matrix(std::span<const int> truth, std::span<const int> predicted, int n_classes) {
+  assert(truth.size() == predicted.size());
+  Matrix<Index> counts(n_classes, n_classes);
+  for (std::size_t i = 0; i < truth.size(); ++i) ++counts(truth[i], predicted[i]);
+  return counts;
+}
+
+Metrics metrics_of(const Matrix<Index>& confusion) {
+  std::vector<ClassCounts> counts(static_cast<std::size_t>(confusion.rows));
+  for (Index label = 0; label < confusion.rows; ++label) {
+    ClassCounts& each = counts[static_cast<std::size_t>(label)];
+    each.right = confusion(label, label);
+    for (Index other = 0; other < confusion.rows; ++other) {
+      each.support += confusion(label, other);
+      each.n_predicted += confusion(other, label);
+    }
+  }
+  return metrics_of(counts);
+}
+
+Metrics metrics_of(std::span<const int> truth, std::span<const int> predicted, int n_classes) {
+  assert(truth.size() == predicted.size());
+  std::vector<ClassCounts> counts(static_cast<std::size_t>(n_classes));
+  for (std::size_t i = 0; i < truth.size(); ++i) {
+    ++counts[static_cast<std::size_t>(truth[i])].support;
+    ++counts[static_cast<std::size_t>(predicted[i])].n_predicted;
+    if (truth[i] == predicted[i]) ++counts[static_cast<std::size_t>(truth[i])].right;
+  }
+  return metrics_of(counts);
 }
 
 Matrix<double> normalise_rows(const Matrix<Index>& confusion) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "host/evaluation/prediction_metrics.hpp"
+
 namespace melgrad {
 
 ModelTimes& ModelTimes::operator+=(const ModelTimes& other) {
@@ -10,17 +12,23 @@ ModelTimes& ModelTimes::operator+=(const ModelTimes& other) {
 }
 
 void pool_predictions(ProtocolResult& result) {
-  const auto n_classes = static_cast<Index>(result.labels.size());
-  std::vector<Matrix<Index>> confusion(result.splits.size(), Matrix<Index>(n_classes, n_classes));
-  result.confusion = Matrix<Index>(n_classes, n_classes);
+  const auto n_classes = static_cast<int>(result.labels.size());
+  std::vector<std::vector<int>> truth(result.splits.size()), predicted(result.splits.size());
+  std::vector<int> all_truth, all_predicted;
   for (const Prediction& each : result.predictions) {
-    ++confusion[static_cast<std::size_t>(each.split)](each.truth, each.predicted);
-    ++result.confusion(each.truth, each.predicted);
+    const auto split = static_cast<std::size_t>(each.split);
+    truth[split].push_back(each.truth);
+    predicted[split].push_back(each.predicted);
+    all_truth.push_back(each.truth);
+    all_predicted.push_back(each.predicted);
   }
-  result.metrics = metrics_of(result.confusion);
+  result.confusion = n_classes <= most_confusion_classes
+                         ? confusion_matrix(all_truth, all_predicted, n_classes)
+                         : Matrix<Index>();
+  result.metrics = metrics_of(all_truth, all_predicted, n_classes);
   result.times = {};
   for (std::size_t i = 0; i < result.splits.size(); ++i) {
-    result.splits[i].metrics = metrics_of(confusion[i]);
+    result.splits[i].metrics = metrics_of(truth[i], predicted[i], n_classes);
     result.times += result.splits[i].times;
   }
   const auto over_splits = [&](double Metrics::*member) {

@@ -24,8 +24,8 @@ const ProtocolResult* hardest(const Results& results) {
 }
 
 Interval accuracy_interval(const ProtocolResult& result) {
-  Index n_right = 0;
-  for (Index label = 0; label < result.confusion.rows; ++label) n_right += result.confusion(label, label);
+  const auto n_right =
+      static_cast<Index>(std::llround(result.metrics.accuracy * static_cast<double>(result.metrics.n_test)));
   return wilson_interval(n_right, result.metrics.n_test);
 }
 

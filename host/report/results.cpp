@@ -11,6 +11,7 @@
 #include "host/core/file_system.hpp"
 #include "host/core/parse_json.hpp"
 #include "host/core/pretty_json.hpp"
+#include "host/evaluation/prediction_metrics.hpp"
 #include "host/report/json_members.hpp"
 #include "host/report/measurements.hpp"
 #include "host/report/statistics_json.hpp"
@@ -121,8 +122,9 @@ Json to_json(const ProtocolResult& result) {
   json.update(to_json_fields(result.times));
   json["labels"] = result.labels;
   json["grid"] = result.grid;
-  json["confusion_matrix"] = rows_to_json(result.confusion);
-  json["confusion_matrix_normalised"] = rows_to_json(normalise_rows(result.confusion));
+  const bool has_matrix = result.labels.size() <= most_confusion_classes;
+  json["confusion_matrix"] = has_matrix ? rows_to_json(result.confusion) : Json();
+  json["confusion_matrix_normalised"] = has_matrix ? rows_to_json(normalise_rows(result.confusion)) : Json();
   json["per_class"] = Json::array();
   for (std::size_t label = 0; label < result.metrics.per_class.size(); ++label) {
     Json each = {{"label", result.labels[label]}};
