@@ -88,6 +88,7 @@ class Run {
   void refuse(Index clip, std::string_view reason);
   // The calling thread.
   void extract_batches();
+  [[noreturn]] void stop_here();
   void extract_batch(const DecodedBatch& batch);
   void copy_identical();
   void show_progress();
@@ -116,6 +117,7 @@ class Run {
   std::exception_ptr error_;
 
   Matrix<float> batch_rows_;
+  bool was_stopped_ = false;
 };
 
 std::size_t batch_bytes(const ExtractionOptions& options, int n_threads) {
@@ -283,10 +285,24 @@ void Run::extract_batches() {
       extract_batch(*batch);
       queue_.give_back(std::move(batch));
     }
+    if (progress_.stop_asked()) {
+      was_stopped_ = true;
+      queue_.stop();
+    }
     if (Clock::now() - last_shown < kProgressInterval) continue;
     show_progress();
     last_shown = Clock::now();
   }
+}
+
+// Once the threads have ended: what they finished is committed, for the next run.
+void Run::stop_here() {
+  writer_.finish(true);
+  progress_.end();
+  progress_.warn(
+      fmt::format("interrupted: {} of {} clips are done, and what was computed is kept for the next run",
+                  Index{n_done_}, table_.n_clips()));
+  throw Interrupted();
 }
 
 void Run::show_progress() {
@@ -324,8 +340,9 @@ Extraction Run::finish() {
     extract_batches();
   }
   if (error_) std::rethrow_exception(error_);
+  if (was_stopped_) stop_here();
   copy_identical();
-  writer_.finish();
+  writer_.finish(false);
   const bool any_cached = std::ranges::find(is_cached_, true) != is_cached_.end();
   std::set<std::string> engines = any_cached ? cache_.engines() : std::set<std::string>();
   if (!any_cached || !first_of_audio_.empty()) engines.emplace(engine_.name());

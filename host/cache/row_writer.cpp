@@ -47,10 +47,10 @@ void RowWriter::push(std::span<const Index> rows) {
   if (was_empty || rows_.size() >= max_rows_) wake_.notify_one();
 }
 
-void RowWriter::finish() {
+void RowWriter::finish(bool commits_rest) {
   {
     const std::lock_guard lock(mutex_);
-    rows_.clear();
+    if (!commits_rest) rows_.clear();
     is_ending_ = true;
   }
   wake_.notify_one();

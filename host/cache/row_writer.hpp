@@ -24,8 +24,8 @@ class RowWriter {
 
   // Returns at once. Throws what made an earlier commit fail.
   void push(std::span<const Index> rows);
-  // Ends the thread without a further commit, for who saves the whole table next. Throws as push().
-  void finish();
+  // Ends the thread; what waits is committed, or left to who saves the whole table next. Throws as push().
+  void finish(bool commits_rest);
 
  private:
   void work();

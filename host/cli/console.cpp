@@ -3,16 +3,19 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <ctime>
+#include <utility>
 
 #include "host/cli/options.hpp"
 #include "host/core/error.hpp"
+#include "host/core/file_system.hpp"
 
 namespace melgrad {
 namespace {
 
-volatile std::sig_atomic_t interrupted = 0;
+volatile std::sig_atomic_t interrupting_signal = 0;
 
 constexpr std::chrono::milliseconds redraw_every{100};
 constexpr std::chrono::seconds line_every{10};  // where stderr is no terminal
@@ -24,6 +27,12 @@ double seconds_between(std::chrono::steady_clock::time_point begin,
 
 std::string rate_text(double per_second) {
   return per_second < 10 ? fmt::format("{:.1f}/s", per_second) : fmt::format("{:.0f}/s", per_second);
+}
+
+// A closed pipe or a full disk behind stderr stops nobody.
+void write_to_stderr(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
 }
 
 std::string local_time() {
@@ -77,14 +86,23 @@ void Console::weigh(double share_done) {
 }
 
 bool Console::stop_asked() const {
-  return interrupted != 0;
+  return interrupting_signal != 0;
 }
 
 void Console::heed_interrupts() {
   struct sigaction action {};
-  action.sa_handler = [](int) { interrupted = 1; };
+  action.sa_handler = [](int signal) { interrupting_signal = signal; };
   action.sa_flags = SA_RESETHAND;
-  sigaction(SIGINT, &action, nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before {};
+    sigaction(signal, nullptr, &before);
+    const bool is_nohup = signal == SIGHUP && before.sa_handler == SIG_IGN;
+    if (!is_nohup) sigaction(signal, &action, nullptr);
+  }
+}
+
+int Console::interrupted_status() const {
+  return 128 + interrupting_signal;
 }
 
 void Console::end() {
@@ -116,7 +134,9 @@ void Console::error(std::string_view message) {
 void Console::result(std::string_view text) {
   clear_bar();
   const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
-  if (!written || std::fflush(stdout) != 0) fail("writing the results to stdout failed");
+  if (written && std::fflush(stdout) == 0) return;
+  if (errno == EPIPE) throw ClosedPipe();
+  fail("writing the results to stdout failed: {}", errno_text(errno));
 }
 
 void Console::json_result(const Json& json) {
@@ -126,30 +146,37 @@ void Console::json_result(const Json& json) {
 
 void Console::open_log(const std::filesystem::path& file) {
   log_ = std::fopen(file.c_str(), "a");
-  if (log_ == nullptr) fail("{}: cannot be written", file.string());
-  std::fwrite(said_before_log_.data(), 1, said_before_log_.size(), log_);
-  std::fflush(log_);
-  said_before_log_.clear();
+  if (log_ == nullptr) fail("{}: cannot be written: {}", file.string(), errno_text(errno));
+  log_name_ = file.string();
+  write_to_log(std::exchange(said_before_log_, {}));
 }
 
 void Console::say(std::string_view severity, std::string_view message, bool on_stderr) {
   log(severity, message);
   if (!on_stderr) return;
   clear_bar();
-  if (!severity.empty())
-    fmt::print(stderr, "{} ", painted(fmt::format("{}:", severity), Ink::bad, err_style_));
-  fmt::print(stderr, "{}\n", printable(message));
+  std::string line;
+  if (!severity.empty()) line = painted(fmt::format("{}:", severity), Ink::bad, err_style_) + " ";
+  write_to_stderr(line + printable(message) + "\n");
 }
 
 void Console::log(std::string_view severity, std::string_view message) {
   const std::string line =
       fmt::format("{} {}{}{}\n", local_time(), severity, severity.empty() ? "" : ": ", message);
   if (log_ == nullptr) {
-    said_before_log_ += line;
+    if (!log_is_lost_) said_before_log_ += line;
     return;
   }
-  std::fwrite(line.data(), 1, line.size(), log_);
-  std::fflush(log_);
+  write_to_log(line);
+}
+
+void Console::write_to_log(const std::string& text) {
+  const bool written = std::fwrite(text.data(), 1, text.size(), log_) == text.size();
+  if (written && std::fflush(log_) == 0) return;
+  const int error = errno;
+  std::fclose(std::exchange(log_, nullptr));
+  log_is_lost_ = true;
+  warn(fmt::format("{}: cannot be written: {}; it goes on without a log", log_name_, errno_text(error)));
 }
 
 double Console::share_of_steps() const {
@@ -177,15 +204,13 @@ void Console::draw_bar() {
     line = fmt::format("{} {}", bar(share, bar_width, err_style_), line);
   }
   line = cut(line, err_style_.width - 1);  // a line that wraps could not be drawn over
-  fmt::print(stderr, "\r\033[K{}", line);
-  std::fflush(stderr);
+  write_to_stderr("\r\033[K" + line);
   bar_drawn_ = true;
 }
 
 void Console::clear_bar() {
   if (!bar_drawn_) return;
-  fmt::print(stderr, "\r\033[K");
-  std::fflush(stderr);
+  write_to_stderr("\r\033[K");
   bar_drawn_ = false;
 }
 

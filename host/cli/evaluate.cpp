@@ -53,6 +53,7 @@ TestRecordings from_recordings(const EvaluateOptions& options, const Classifier&
 int evaluate(const EvaluateOptions& options, const CommonOptions& common, Console& console) {
   const Classifier classifier = load_classifier(options.model);
   const MadeEngine made = make_engine(common, console);
+  console.heed_interrupts();
   TestRecordings test = has_extension(options.data.data, ".h5")
                             ? from_cache(options, classifier)
                             : from_recordings(options, classifier, *made.engine, common, console);

@@ -36,6 +36,7 @@ int extract(const ExtractOptions& options, const CommonOptions& common, Console&
   const MadeEngine made = options.shard.make_engine(common, shard, console);
   const FeatureEngine engine(spec, *made.engine, common.n_threads, console);
   const ExtractionOptions how{.n_threads = common.n_threads, .commit_interval_s = options.commit_interval_s};
+  console.heed_interrupts();
   const Extraction extraction =
       shard.is_whole() ? extract_features(manifest, spec, *engine, options.output, how, console)
                        : extract_shard(manifest, shard, spec, *engine, options.output, how, console);

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <csignal>
 #include <exception>
 #include <new>
 #include <string>
@@ -27,7 +28,7 @@ file's folder is its label, or --pattern says what file names hold; or it is a C
 and the columns path,label[,group][,split].
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 done, but some inputs were refused (each is named),
-130 interrupted: the same command goes on.)";
+130 interrupted (143 by SIGTERM): the same command goes on; 141 nobody reads stdout.)";
 
 int fail_parse(const std::string& message, const std::string& help_command) {
   fmt::print(stderr, "melgrad: {}\n({} shows what there is)\n", message, help_command);
@@ -53,7 +54,9 @@ int run_command(const Command& command, const CommonOptions& common) {
     console.error(error.what());
     return exit_usage;
   } catch (const Interrupted&) {
-    return exit_interrupted;
+    return console.interrupted_status();
+  } catch (const ClosedPipe&) {
+    return exit_closed_pipe;
   } catch (const std::bad_alloc&) {
     console.error("out of memory");
   } catch (const std::exception& error) {
@@ -135,6 +138,7 @@ int run_program(int argc, const char* const* argv) {
 }  // namespace melgrad
 
 int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a pipe that is closed shows where it is written to
   try {
     return melgrad::run_program(argc, argv);
   } catch (const std::exception& error) {

@@ -1,5 +1,7 @@
 #include "host/cli/options.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
@@ -7,6 +9,7 @@
 #include <vector>
 
 #include "host/core/error.hpp"
+#include "host/core/file_system.hpp"
 
 namespace melgrad {
 
@@ -226,12 +229,24 @@ MadeEngine make_engine(const CommonOptions& options, Console& console) {
   return made;
 }
 
+namespace {
+
+// An error where no file can be made beside this one: before hours of work, not after.
+void check_folder_of(const std::filesystem::path& file) {
+  const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
+  if (::access(folder.c_str(), W_OK | X_OK) != 0)
+    fail("{}: cannot be written: {}: {}", file.string(), folder.string(), errno_text(errno));
+}
+
+}  // namespace
+
 void OverwriteOption::add(CLI::App& app) {
   app.add_flag("--overwrite", overwrite, "replace a file that exists");
 }
 
 void OverwriteOption::check(const std::string& file) const {
   if (!overwrite && std::filesystem::exists(file)) fail_usage("{} exists; --overwrite replaces it", file);
+  check_folder_of(file);
 }
 
 }  // namespace melgrad

@@ -96,6 +96,7 @@ int predict(const PredictOptions& options, const CommonOptions& common, Console&
   const Classifier classifier = load_classifier(options.model);
   const Manifest manifest = unlabelled_recordings(options.files);
   const MadeEngine made = make_engine(common, console);
+  console.heed_interrupts();
   const Extraction extraction =
       extract_once(manifest, classifier.features, *made.engine, common.n_threads, console);
   const std::vector<Refusal>& refused = extraction.report.refused;

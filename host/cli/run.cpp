@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "host/audio/folder_scan.hpp"
+#include "host/cache/atomic_file.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/inputs.hpp"
 #include "host/cli/outcome.hpp"
+#include "host/core/file_system.hpp"
 #include "host/evaluation/drift.hpp"
 #include "host/evaluation/prediction_statistics.hpp"
 #include "host/models/model_file.hpp"
@@ -51,7 +53,7 @@ struct ResultsFolder {
 void check_folder(const ResultsFolder& folder, const RunOptions& options) {
   if (options.overwrite.overwrite) return;
   if (!std::filesystem::exists(folder.results())) {
-    options.overwrite.check(folder.model().string());
+    if (std::filesystem::exists(folder.path)) options.overwrite.check(folder.model().string());
     return;
   }
   std::string earlier;
@@ -132,8 +134,11 @@ int run(const RunOptions& options, const CommonOptions& common, Console& console
   // A mistyped DATA must not leave a folder behind.
   if (!std::filesystem::exists(options.data.data))
     fail("{}: there is no such file or folder", options.data.data);
-  std::filesystem::create_directories(folder.path);
+  make_folders(folder.path);
+  const FileLock lock(folder.path / "run.lock", folder.path.string());
+  for (const auto& file : {folder.results(), folder.model()}) remove_leftover_temporaries(file);
   console.open_log(folder.log());
+  console.heed_interrupts();
 
   const Recordings recordings =
       read_recordings(options.data.data, options.data.pattern, options.group_noun, spec, folder.features(), 2,

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "host/cache/atomic_file.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/inputs.hpp"
 #include "host/cli/outcome.hpp"
@@ -38,6 +39,9 @@ int train(const TrainOptions& options, const CommonOptions& common, Console& con
   if (evaluation_spec.tta && !treatment.augment)
     fail_usage("--tta asks about the copies that --augment reads");
   options.overwrite.check(options.output);
+  const FileLock lock(options.output + ".lock", options.output);
+  remove_leftover_temporaries(options.output);
+  console.heed_interrupts();
 
   const FeatureTable table = read_feature_table(options.input);
   MlpSpec mlp = options.network.read(table.spec);

@@ -16,8 +16,16 @@ namespace {
 [[noreturn]] void become_program(char* const* arguments, const char* out, const char* err,
                                  char* const* environment, const ProgramOptions& options) {
   const int in_file = open("/dev/null", O_RDONLY);
-  const int out_file = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  const int err_file = open(err, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  const auto open_file = [](const char* file, bool is_closed_pipe) {
+    int ends[2] = {-1, -1};
+    if (!is_closed_pipe) return open(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (pipe(ends) == 0) close(ends[0]);
+    return ends[1];
+  };
+  const int out_file = open_file(out, options.closed_stdout);
+  const int err_file = open_file(err, options.closed_stderr);
+  // As from a terminal, whatever started the tests.
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) signal(number, SIG_DFL);
   bool ready = dup2(in_file, 0) == 0 && dup2(out_file, 1) == 1 && dup2(err_file, 2) == 2;
   if (!options.working_folder.empty()) ready = ready && chdir(options.working_folder.c_str()) == 0;
   if (options.without_root_access && geteuid() == 0)
@@ -32,7 +40,8 @@ namespace {
 RunningProgram::RunningProgram(const std::vector<std::string>& arguments, const ProgramOptions& options)
     : out_(options.stdout_file.empty() ? (folder_ / "out").string() : options.stdout_file.string()),
       err_((folder_ / "err").string()),
-      captures_stdout_(options.stdout_file.empty()) {
+      captures_stdout_(options.stdout_file.empty() && !options.closed_stdout),
+      captures_stderr_(!options.closed_stderr) {
   std::vector<std::string> words = {MELGRAD_PROGRAM};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
@@ -69,7 +78,7 @@ ProgramRun RunningProgram::wait() {
   ProgramRun run;
   run.status = WIFEXITED(status_) ? WEXITSTATUS(status_) : 128 + WTERMSIG(status_);
   if (captures_stdout_) run.out = read_bytes(out_);
-  run.err = read_bytes(err_);
+  if (captures_stderr_) run.err = read_bytes(err_);
   return run;
 }
 

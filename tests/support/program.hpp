@@ -23,6 +23,9 @@ struct ProgramOptions {
   std::vector<std::string> variables = {};    // "NAME=VALUE", besides this process's environment
   // Root reads everything; without these capabilities it is refused like anybody.
   bool without_root_access = false;
+  // Pipes that nobody reads any more.
+  bool closed_stdout = false;
+  bool closed_stderr = false;
 };
 
 // melgrad with these arguments, stdin closed, stderr captured, while it runs.
@@ -42,6 +45,7 @@ class RunningProgram {
   TemporaryFolder folder_;
   std::string out_, err_;
   bool captures_stdout_;
+  bool captures_stderr_;
   pid_t child_;
   int status_ = 0;
   bool ended_ = false;
