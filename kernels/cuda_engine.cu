@@ -4,6 +4,7 @@
 #include "kernels/cuda_feature_extractor.hpp"
 #include "kernels/cuda_mlp_stack.hpp"
 #include "kernels/launch.cuh"
+#include "kernels/nearest_neighbours.hpp"
 
 namespace melgrad::MELGRAD_KERNELS {
 namespace {
@@ -28,6 +29,10 @@ class CudaEngine final : public Engine {
   std::unique_ptr<MlpStack> mlp_stack(const TrainingSet& training_set,
                                       std::span<const MlpJob> jobs) override {
     return make_cuda_mlp_stack(training_set, jobs, {.device = device_, .tf32 = tf32_});
+  }
+  Neighbours nearest_neighbours(MatrixView<const float> train, MatrixView<const float> queries,
+                                int k) override {
+    return cuda_nearest_neighbours(train, queries, k, {.device = device_});
   }
 
  private:

@@ -89,6 +89,9 @@ class WrongEngine final : public Engine {
   std::unique_ptr<MlpStack> mlp_stack(const TrainingSet&, std::span<const MlpJob>) override {
     fail("it cannot train");
   }
+  Neighbours nearest_neighbours(MatrixView<const float>, MatrixView<const float>, int) override {
+    fail("it knows no neighbours");
+  }
 
  private:
   std::unique_ptr<Engine> cpu_ = make_cpu_engine({.n_threads = 1});

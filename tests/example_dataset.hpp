@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "host/core/philox.hpp"
+#include "host/cpu/cpu_neighbours.hpp"
 #include "host/data/dataset.hpp"
 #include "host/engine/engine.hpp"
 
@@ -116,6 +117,10 @@ class SpyEngine final : public Engine {
                       {job.validation_rows.begin(), job.validation_rows.end()},
                       *job.scaling});
     return std::make_unique<CentroidStack>(set, jobs, diverging);
+  }
+  Neighbours nearest_neighbours(MatrixView<const float> train, MatrixView<const float> queries,
+                                int k) override {
+    return cpu_nearest_neighbours(train, queries, k, 1);
   }
   std::vector<SeenJob> seen;
   std::set<std::int64_t> diverging;  // random states of models whose loss becomes NaN

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -13,6 +15,7 @@
 #include "host/cli/inputs.hpp"
 #include "host/cli/outcome.hpp"
 #include "host/core/file_system.hpp"
+#include "host/evaluation/classical_protocols.hpp"
 #include "host/evaluation/drift.hpp"
 #include "host/evaluation/prediction_statistics.hpp"
 #include "host/models/model_file.hpp"
@@ -35,6 +38,7 @@ struct RunOptions {
   NetworkOptions network;
   FieldOptions<TreatmentOptions> treatment;
   FieldOptions<EvaluationOptions> evaluation;
+  FieldOptions<ModelChoice> models;
 };
 
 // Files of the results folder.
@@ -96,7 +100,8 @@ Recordings read_recordings(const std::string& data, const std::string& pattern, 
 }
 
 Json options_json(const RunOptions& options, const MlpSpec& mlp, const TreatmentOptions& treatment,
-                  const EvaluationOptions& evaluation, const FeatureSpec& features) {
+                  const EvaluationOptions& evaluation, const ModelChoice& models,
+                  const FeatureSpec& features) {
   return {{"command", "run"},
           {"data", options.data.data},
           {"pattern", options.data.pattern},
@@ -105,6 +110,7 @@ Json options_json(const RunOptions& options, const MlpSpec& mlp, const Treatment
           {"group_noun", options.group_noun},
           {"quick", options.quick},
           {"features", to_json(features)},
+          {"models", to_json_fields(models)["models"]},
           {"mlp", to_json_fields(mlp)},
           {"treatment", to_json_fields(treatment)},
           {"evaluation", to_json_fields(evaluation)}};
@@ -124,6 +130,7 @@ int run(const RunOptions& options, const CommonOptions& common, Console& console
   mlp.random_state = common.random_state;
   const TreatmentOptions treatment = options.treatment.read();
   const EvaluationOptions evaluation_spec = evaluation_options(options, common);
+  const ModelChoice models = options.models.read();
   if (evaluation_spec.tta && !treatment.augment)
     fail_usage("--tta asks about the copies that --augment makes");
 
@@ -151,11 +158,18 @@ int run(const RunOptions& options, const CommonOptions& common, Console& console
 
   Evaluation evaluation = evaluate_protocols(recordings.dataset, own ? &own->dataset : nullptr, mlp,
                                              *made.engine, evaluation_spec, console);
-  Results results = begin_results(common, made, options_json(options, mlp, treatment, evaluation_spec, spec));
+  Results results =
+      begin_results(common, made, options_json(options, mlp, treatment, evaluation_spec, models, spec));
   results.dataset = recordings.summary;
   if (own) results.own = own->summary;
   results.features = summarise(spec, recordings.report);
+  const auto own_result = std::ranges::find(evaluation.results, Protocol::own, &ProtocolResult::protocol);
+  std::vector<ProtocolResult> others =
+      evaluate_classical(recordings.dataset, own ? &own->dataset : nullptr,
+                         own_result == evaluation.results.end() ? nullptr : &*own_result, models,
+                         evaluation_spec, *made.engine, common.n_threads, console);
   results.models = std::move(evaluation.results);
+  std::ranges::move(others, std::back_inserter(results.models));
   add_statistics(results.models, recordings.dataset, own ? &own->dataset : nullptr, evaluation_spec);
   results.comparisons = compare_models(results.models, recordings.dataset.clips,
                                        own ? own->dataset.clips : std::vector<Clip>{}, common.random_state);
@@ -200,6 +214,7 @@ Command make_run_command(CLI::App& program, CommonOptions& common) {
   options->treatment.add(app, "Training data", {});
   options->network.add(app);
   options->evaluation.add(app, "Evaluation", {});
+  options->models.add(app, "Evaluation", {});
   add_common_options(app, common);
   return {&app, [options, &common](Console& console) { return run(*options, common, console); }};
 }

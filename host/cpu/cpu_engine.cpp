@@ -3,6 +3,7 @@
 #include "host/core/parallel.hpp"
 #include "host/cpu/cpu_features.hpp"
 #include "host/cpu/cpu_mlp.hpp"
+#include "host/cpu/cpu_neighbours.hpp"
 #include "host/cpu/simd.hpp"
 #include "host/cpu/speech_features.hpp"
 
@@ -24,6 +25,10 @@ class CpuEngine final : public Engine {
   std::unique_ptr<MlpStack> mlp_stack(const TrainingSet& training_set,
                                       std::span<const MlpJob> jobs) override {
     return make_cpu_mlp_stack(training_set, jobs, n_threads_);
+  }
+  Neighbours nearest_neighbours(MatrixView<const float> train, MatrixView<const float> queries,
+                                int k) override {
+    return cpu_nearest_neighbours(train, queries, k, n_threads_);
   }
 
  private:

@@ -54,6 +54,12 @@ class MlpStack {
                              MatrixView<float> probabilities) = 0;
 };
 
+// Of each query, the nearest rows of a training set, the nearest first, of equally near ones the earlier.
+struct Neighbours {
+  Matrix<int> rows;          // [n_queries, k], of the training set
+  Matrix<double> distances;  // [n_queries, k], Euclidean
+};
+
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -63,6 +69,10 @@ class Engine {
   // All jobs have the same layer sizes and activation. The training set outlives the stack.
   virtual std::unique_ptr<MlpStack> mlp_stack(const TrainingSet& training_set,
                                               std::span<const MlpJob> jobs) = 0;
+  // train [n_train, n_features], queries [n_queries, n_features], 1 <= k <= n_train; distances are summed in
+  // double.
+  virtual Neighbours nearest_neighbours(MatrixView<const float> train, MatrixView<const float> queries,
+                                        int k) = 0;
 };
 
 struct EngineOptions {

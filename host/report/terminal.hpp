@@ -17,6 +17,9 @@ std::string results_text(const Results& results, const TextStyle& style);
 std::string dataset_text(const DatasetSummary& dataset, const TextStyle& style);
 // What was computed of each clip, on what, and how fast.
 std::string features_text(const Results& results, const TextStyle& style);
+// Every model under every protocol, with its processor time; empty where there is one model only. What
+// follows is of the model in model.h5.
+std::string models_text(const Results& results, const TextStyle& style);
 // The protocols side by side, with the gap between them.
 std::string protocols_text(const Results& results, const TextStyle& style);
 // Precision, recall and F1 of each label under each protocol.

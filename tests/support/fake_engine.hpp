@@ -92,6 +92,9 @@ class FakeEngine final : public Engine {
   std::unique_ptr<MlpStack> mlp_stack(const TrainingSet&, std::span<const MlpJob>) override {
     fail("the fake engine has no MLPs");
   }
+  Neighbours nearest_neighbours(MatrixView<const float>, MatrixView<const float>, int) override {
+    fail("the fake engine knows no neighbours");
+  }
 
  private:
   std::string name_;

@@ -1,0 +1,232 @@
+#include "host/evaluation/classical_protocols.hpp"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <numeric>
+
+#include "host/core/error.hpp"
+#include "host/core/parallel.hpp"
+#include "host/data/speaker_normalisation.hpp"
+#include "host/data/standard_scaler.hpp"
+#include "host/evaluation/protocol_plan.hpp"
+#include "host/evaluation/test_predictions.hpp"
+#include "host/models/classical.hpp"
+
+namespace melgrad {
+namespace {
+
+constexpr int n_search_folds = 3;
+
+// One model to train and to test: a split's, or that of the whole data set.
+struct Job {
+  std::string name;
+  bool grouped = false;  // the folds of the search are of unheard groups
+  std::vector<int> train;
+  MatrixView<const float> tested_features;  // rows of which are tested
+  std::vector<int> test;
+  std::int64_t random_state = 0;
+};
+
+// Rows, standardised.
+Matrix<float> scaled_rows(MatrixView<const float> features, std::span<const int> rows,
+                          const FeatureScaling& scaling) {
+  Matrix<float> scaled(static_cast<Index>(rows.size()), features.cols);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto from = features.row(rows[i]);
+    const auto to = scaled.row(static_cast<Index>(i));
+    for (std::size_t f = 0; f < from.size(); ++f) to[f] = (from[f] - scaling.mean[f]) / scaling.scale[f];
+  }
+  return scaled;
+}
+
+// Rows of the job's training rows that each fold of the search tests; none where there are too few.
+std::vector<std::vector<int>> search_folds(const Dataset& dataset, const Job& job) {
+  const Dataset train = subset(dataset, job.train);
+  SplitPlan plan;
+  if (job.grouped && train.group_names.size() > 1)
+    plan = speaker_folds(train, std::min(n_search_folds, static_cast<int>(train.group_names.size())),
+                         job.random_state);
+  else
+    plan = stratified_k_fold(train, n_search_folds, job.random_state);
+  std::vector<std::vector<int>> folds;
+  for (const Split& split : plan.splits)
+    if (!split.train.empty() && !split.test.empty()) folds.push_back(split.test);
+  return folds;
+}
+
+ClassicalOutcome run_job(const Dataset& dataset, const Job& job, ModelKind kind, Engine& engine) {
+  const FeatureScaling scaling = fit_standard_scaler(dataset.features.view(), job.train);
+  const Matrix<float> train = scaled_rows(dataset.features.view(), job.train, scaling);
+  const Matrix<float> test = scaled_rows(job.tested_features, job.test, scaling);
+  std::vector<int> labels;
+  for (const int row : job.train) labels.push_back(dataset.labels[static_cast<std::size_t>(row)]);
+  const std::vector<std::vector<int>> folds = search_folds(dataset, job);
+  const ClassicalTask task{.train = train.view(),
+                           .labels = labels,
+                           .test = test.view(),
+                           .folds = folds,
+                           .n_classes = dataset.n_classes(),
+                           .random_state = job.random_state};
+  return with_context(fmt::format("{} of '{}'", to_name(kind), job.name), [&] {
+    if (kind == ModelKind::svm) return run_svm(task);
+    if (kind == ModelKind::random_forest) return run_random_forest(task);
+    return run_knn(task, engine);
+  });
+}
+
+// [n_jobs]
+std::vector<ClassicalOutcome> run_jobs(const Dataset& dataset, const std::vector<Job>& jobs, ModelKind kind,
+                                       Engine& engine, int n_threads, Progress& progress) {
+  std::vector<ClassicalOutcome> outcomes(jobs.size());
+  progress.begin(to_name(kind), static_cast<Index>(jobs.size()));
+  // Nearest neighbours use the engine, which takes one call at a time and has threads of its own.
+  const int n_at_once = kind == ModelKind::knn ? 1 : resolve_threads(n_threads);
+  std::mutex one_at_a_time;  // progress is told by one thread at a time
+  Index n_done = 0;
+  parallel_for(static_cast<Index>(jobs.size()), n_at_once, [&](Index job, int) {
+    {
+      const std::scoped_lock lock(one_at_a_time);
+      if (progress.stop_asked()) throw Interrupted();
+    }
+    const auto i = static_cast<std::size_t>(job);
+    outcomes[i] = run_job(dataset, jobs[i], kind, engine);
+    const std::scoped_lock lock(one_at_a_time);
+    progress.update(++n_done, "");
+  });
+  progress.end();
+  return outcomes;
+}
+
+Json grid_of(ModelKind kind, Index n_features) {
+  if (kind == ModelKind::svm) return svm_grid(n_features);
+  return kind == ModelKind::random_forest ? random_forest_grid() : knn_grid();
+}
+
+ModelTimes times_of(const ClassicalOutcome& outcome) {
+  return {.search_seconds = outcome.search.wall_seconds,
+          .search_cpu_seconds = outcome.search.cpu_seconds,
+          .fit_seconds = outcome.fit.wall_seconds,
+          .fit_cpu_seconds = outcome.fit.cpu_seconds,
+          .predict_seconds = outcome.predict.wall_seconds,
+          .predict_cpu_seconds = outcome.predict.cpu_seconds};
+}
+
+// Adds a tested split. truth [n_test]
+void add_split(SplitResult split, const ClassicalOutcome& outcome, const Dataset& tested,
+               const std::vector<int>& rows, const std::vector<int>& truth, ProtocolResult& result) {
+  split.parameters = outcome.parameters;
+  split.times = times_of(outcome);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    result.predictions.push_back(prediction_of(tested.clips[static_cast<std::size_t>(rows[i])].path, truth[i],
+                                               outcome.probabilities.row(static_cast<Index>(i))));
+    result.predictions.back().split = static_cast<int>(result.splits.size());
+  }
+  result.splits.push_back(std::move(split));
+}
+
+ProtocolResult result_of(const PlannedProtocol& planned, const Dataset& dataset, ModelKind kind,
+                         std::span<const ClassicalOutcome> outcomes) {
+  ProtocolResult result;
+  result.name = std::string(to_name(kind));
+  result.protocol = planned.protocol;
+  result.why_not = planned.plan.why_not;
+  result.notes = planned.plan.notes;
+  if (dataset.is_speaker_normalised) result.notes.emplace_back(speaker_normalisation_note);
+  result.labels = dataset.label_names;
+  result.grid = grid_of(kind, dataset.features.cols);
+  for (std::size_t i = 0; i < planned.plan.splits.size(); ++i) {
+    const Split& split = planned.plan.splits[i];
+    std::vector<int> truth;
+    for (const int row : split.test) truth.push_back(dataset.labels[static_cast<std::size_t>(row)]);
+    SplitResult split_result;
+    split_result.name = split.name;
+    split_result.n_train = static_cast<Index>(split.train.size());
+    split_result.n_left_out = static_cast<Index>(split.left_out.size());
+    add_split(std::move(split_result), outcomes[i], dataset, split.test, truth, result);
+  }
+  pool_predictions(result);
+  return result;
+}
+
+// The own recordings that a network was tested on, by their rows.
+std::vector<int> rows_of(const ProtocolResult& own_result, const Dataset& own) {
+  std::map<std::string, int> rows;
+  for (std::size_t row = 0; row < own.clips.size(); ++row)
+    rows.emplace(own.clips[row].path, static_cast<int>(row));
+  std::vector<int> tested;
+  for (const Prediction& each : own_result.predictions) tested.push_back(rows.at(each.path));
+  return tested;
+}
+
+ProtocolResult own_result_of(const ProtocolResult& network, const Dataset& dataset, const Dataset& own,
+                             const std::vector<int>& rows, ModelKind kind, const ClassicalOutcome& outcome) {
+  ProtocolResult result;
+  result.name = std::string(to_name(kind));
+  result.protocol = Protocol::own;
+  result.why_not = network.why_not;
+  result.notes = network.notes;
+  // These models are not asked about copies.
+  std::erase_if(result.notes, [](const std::string& note) { return note.starts_with("test-time copies"); });
+  result.labels = network.labels;
+  result.grid = grid_of(kind, dataset.features.cols);
+  result.refused = network.refused;
+  result.left_out = network.left_out;
+  if (!result.why_not.empty()) return result;
+  std::vector<int> truth;
+  for (const Prediction& each : network.predictions) truth.push_back(each.truth);
+  SplitResult split;
+  split.name = network.splits.front().name;
+  split.n_train = network.splits.front().n_train;
+  split.n_left_out = network.splits.front().n_left_out;
+  add_split(std::move(split), outcome, own, rows, truth, result);
+  pool_predictions(result);
+  return result;
+}
+
+}  // namespace
+
+std::vector<ProtocolResult> evaluate_classical(const Dataset& dataset, const Dataset* own,
+                                               const ProtocolResult* own_result, const ModelChoice& choice,
+                                               const EvaluationOptions& options, Engine& engine,
+                                               int n_threads, Progress& progress) {
+  const std::vector<PlannedProtocol> planned = plan_protocols(dataset, options);
+  std::vector<Job> jobs;
+  for (const auto& [protocol, plan] : planned)
+    for (std::size_t i = 0; i < plan.splits.size(); ++i)
+      jobs.push_back({.name = plan.splits[i].name,
+                      .grouped = protocol != Protocol::random,
+                      .train = plan.splits[i].train,
+                      .tested_features = dataset.features.view(),
+                      .test = plan.splits[i].test,
+                      .random_state = options.random_state + static_cast<std::int64_t>(i)});
+  std::vector<int> own_rows;
+  if (own != nullptr && own_result != nullptr) own_rows = rows_of(*own_result, *own);
+  if (!own_rows.empty()) {
+    std::vector<int> every_row(dataset.clips.size());
+    std::iota(every_row.begin(), every_row.end(), 0);
+    jobs.push_back({.name = "the whole data set",
+                    .grouped = true,
+                    .train = std::move(every_row),
+                    .tested_features = own->features.view(),
+                    .test = own_rows,
+                    .random_state = options.random_state});
+  }
+
+  std::vector<ProtocolResult> results;
+  for (const ModelKind kind : {ModelKind::svm, ModelKind::random_forest, ModelKind::knn}) {
+    if (std::ranges::find(choice.models, kind) == choice.models.end()) continue;
+    const std::vector<ClassicalOutcome> outcomes = run_jobs(dataset, jobs, kind, engine, n_threads, progress);
+    std::size_t first = 0;
+    for (const PlannedProtocol& each : planned) {
+      results.push_back(result_of(each, dataset, kind, std::span(outcomes).subspan(first)));
+      first += each.plan.splits.size();
+    }
+    if (own != nullptr && own_result != nullptr)
+      results.push_back(own_result_of(*own_result, dataset, *own, own_rows, kind,
+                                      own_rows.empty() ? ClassicalOutcome{} : outcomes.back()));
+  }
+  return results;
+}
+
+}  // namespace melgrad

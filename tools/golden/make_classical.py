@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Writes tests/golden/classical.json: what scikit-learn's searches choose on given folds, and predict, with support vector
+machines and nearest neighbours; and how good its random forests are over seeds.
+
+usage: make_classical.py FOLDER        (needs numpy and scikit-learn)
+"""
+import json
+import pathlib
+import sys
+
+import numpy as np
+import sklearn
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import GridSearchCV, PredefinedSplit
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import SVC
+
+VERSIONS = {"scikit-learn": sklearn.__version__, "numpy": np.__version__}
+
+
+def search(model, grid, data):
+    train, labels, test, fold_of_row = data
+    found = GridSearchCV(model, grid, cv=PredefinedSplit(fold_of_row)).fit(train, labels)
+    return found, {"parameters": found.best_params_, "search_accuracy": float(found.best_score_), "predicted": found.predict(test).tolist()}
+
+
+def case(name, data):
+    train, labels, test, fold_of_row = data
+    n_features = train.shape[1]
+    svm, svm_json = search(SVC(break_ties=True), {"C": [1.0, 10.0, 100.0], "gamma": [0.25 / n_features, 1 / n_features]}, data)
+    svm_json["decision"] = svm.decision_function(test).tolist()
+    knn, knn_json = search(KNeighborsClassifier(algorithm="brute"), {"n_neighbors": [1, 3, 5, 9, 15], "weights": ["uniform", "distance"]}, data)
+    knn_json["probabilities"] = knn.predict_proba(test).tolist()
+    return {"name": name, "train": train.tolist(), "labels": labels.tolist(), "test": test.tolist(), "fold_of_row": fold_of_row.tolist(),
+            "svm": svm_json, "knn": knn_json}
+
+
+def blobs(rng, n_classes, n_train, n_test, n_features, spread):
+    """Labels, and rows around a centre each; folds of equal size."""
+    centres = rng.normal(0, 1, (n_classes, n_features))
+    labels = np.arange(n_train + n_test) % n_classes
+    rows = (centres[labels] + rng.normal(0, spread, (len(labels), n_features))).astype(np.float32)
+    order = rng.permutation(n_train)
+    fold_of_row = np.arange(n_train) // n_classes % 3
+    return rows[:n_train][order], labels[:n_train][order], rows[n_train:], fold_of_row[order]
+
+
+def main():
+    folder, rng = pathlib.Path(sys.argv[1]), np.random.default_rng(0)
+    coarse = blobs(rng, 3, 90, 30, 3, 1.0)
+    coarse = (np.round(coarse[0] * 2), coarse[1], np.round(coarse[2] * 2), coarse[3])  # equal distances, and none
+    forest = blobs(rng, 4, 240, 240, 20, 2.5)
+    accuracies = [RandomForestClassifier(200, random_state=seed).fit(forest[0], forest[1]).score(forest[2], np.arange(240, 480) % 4) for seed in range(10)]
+    content = {
+        "recipe": "tools/golden/make_classical.py", "versions": VERSIONS,
+        "cases": [case("five labels", blobs(rng, 5, 120, 60, 12, 1.6)), case("two labels", blobs(rng, 2, 60, 40, 8, 2.0)), case("equal distances", coarse)],
+        "forest": {"train": forest[0].tolist(), "labels": forest[1].tolist(), "test": forest[2].tolist(), "test_labels": (np.arange(240, 480) % 4).tolist(),
+                   "accuracies": accuracies},
+    }
+    (folder / "classical.json").write_text(json.dumps(content) + "\n")
+
+
+main()
