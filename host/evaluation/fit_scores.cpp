@@ -92,7 +92,8 @@ void score_fits(const Dataset& dataset, std::span<const FitTask> tasks, const Sc
     job.rows = rows.back()->training;
     job.validation_rows = rows.back()->validation;
   }
-  const TrainingSet training_set{dataset.all_versions(), dataset.labels, dataset.n_classes(), dataset.n_copies};
+  const TrainingSet training_set{dataset.all_versions(), dataset.labels, dataset.n_classes(),
+                                 dataset.n_copies};
   Trainer(engine, options.limits).train(training_set, jobs, progress, [&](const FinishedStack& stack) {
     std::vector<ScoredTask> scored;
     for (std::size_t i = 0; i < stack.jobs.size(); ++i)
