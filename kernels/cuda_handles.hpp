@@ -34,6 +34,14 @@ class Handle {
 
 // ---- memory
 
+// "8000 bytes of device memory, of which 1000 of 80000 are free": why there are none.
+inline std::string device_memory_text(std::size_t bytes) {
+  std::size_t n_free = 0, n_total = 0;
+  const cudaError_t asked = cudaMemGetInfo(&n_free, &n_total);
+  if (asked != cudaSuccess) return fmt::format("{} bytes of device memory", bytes);
+  return fmt::format("{} bytes of device memory, of which {} of {} are free", bytes, n_free, n_total);
+}
+
 // Uninitialised device memory, [size].
 template <class T>
 class DeviceBuffer {
@@ -44,8 +52,9 @@ class DeviceBuffer {
   explicit DeviceBuffer(Index size, std::source_location site = std::source_location::current())
       : size_(size) {
     T* data = nullptr;
-    check(cudaMalloc(&data, static_cast<std::size_t>(size) * sizeof(T) CALLED_FROM(site)), "device memory",
-          site);
+    const std::size_t bytes = static_cast<std::size_t>(size) * sizeof(T);
+    const cudaError_t status = cudaMalloc(&data, bytes CALLED_FROM(site));
+    check(status, status == cudaSuccess ? std::string() : device_memory_text(bytes), site);
     memory_ = Memory(data);
   }
   T* data() const { return memory_.get(); }

@@ -39,17 +39,13 @@
 #include <type_traits>
 
 #include "host/core/error.hpp"
+#include "host/engine/out_of_device_memory.hpp"
 
 namespace melgrad::MELGRAD_KERNELS {
 
-// cudaErrorMemoryAllocation: who asked may try again with less.
-class OutOfDeviceMemory : public Error {
- public:
-  using Error::Error;
-};
-
-// check(cudaMalloc(&p, n)) throws Error if the call failed, and clears CUDA's memory of it, so that the next
-// launch does not find it. `what` stands in front of the message, as in "allocating the mel bank".
+// check(cudaMalloc(&p, n)) throws Error if the call failed, OutOfDeviceMemory if it was for memory, and
+// clears CUDA's memory of it, so that the next launch does not find it. `what` stands in front of the
+// message, as in "allocating the mel bank".
 inline void check(cudaError_t status, std::string_view what = {},
                   std::source_location site = std::source_location::current()) {
   if (status == cudaSuccess) return;

@@ -153,10 +153,11 @@ DeviceModels::DeviceModels(const TrainingSet& training_set, std::span<const MlpJ
                        std::ranges::any_of(jobs, [](const MlpJob& job) { return job.spec.dropout > 0; });
   const Index n_values = layout_.network.n_values * size();
   parameters_ = DeviceBuffer<float>(n_values);
+  upload_inputs(training_set, stream);
+  // From here on nothing is allocated: memory that work is under way on is not to be given back.
   check(cudaMemsetAsync(parameters_.data(), 0, static_cast<std::size_t>(n_values) * sizeof(float),
                         stream.get()),
         "parameters");
-  upload_inputs(training_set, stream);
   for (int index = 0; index < size(); ++index) describe(index, training_set);
   upload_models(stream);
   for (std::size_t l = 0; l < layout_.layers.size(); ++l) {
@@ -225,16 +226,12 @@ void DeviceModels::download(const Stream& stream) {
 }
 
 void DeviceModels::prepare_training(const Stream& stream) {
-  if (first_moments_.size() > 0) return;
+  if (is_prepared_) return;
   const Index n_values = layout_.network.n_values;
   // One after another for those that need them: [models that do, n_values].
   const auto allocate = [&](DeviceBuffer<float>& buffer, float* DeviceModel::*member, auto&& needs) {
     const Index count = std::ranges::count_if(jobs_, needs);
     buffer = DeviceBuffer<float>(count * n_values);
-    if (count > 0)
-      check(cudaMemsetAsync(buffer.data(), 0, static_cast<std::size_t>(count * n_values) * sizeof(float),
-                            stream.get()),
-            "moments");
     Index next = 0;
     for (int index = 0; index < size(); ++index)
       if (needs(job(index))) model(index).*member = buffer.data() + n_values * next++;
@@ -243,7 +240,13 @@ void DeviceModels::prepare_training(const Stream& stream) {
   allocate(second_moments_, &DeviceModel::second_moment,
            [](const MlpJob& job) { return job.spec.solver != Solver::sgd; });
   allocate(best_, &DeviceModel::best, [](const MlpJob& job) { return job.spec.early_stopping; });
+  for (const DeviceBuffer<float>* buffer : {&first_moments_, &second_moments_, &best_})
+    if (buffer->size() > 0)
+      check(cudaMemsetAsync(buffer->data(), 0, static_cast<std::size_t>(buffer->size()) * sizeof(float),
+                            stream.get()),
+            "moments");
   upload_models(stream);
+  is_prepared_ = true;
 }
 
 const float* DeviceModels::values(int index) const {

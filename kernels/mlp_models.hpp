@@ -84,6 +84,7 @@ class DeviceModels {
   DeviceBuffer<float> scalings_, class_weights_;
   std::vector<Index> first_row_, first_validation_row_, scaling_at_, class_weights_at_;  // offsets
   DeviceBuffer<float> parameters_, first_moments_, second_moments_, best_;
+  bool is_prepared_ = false;
   PinnedBuffer<DeviceModel> host_models_;
   DeviceBuffer<DeviceModel> device_models_;
 };

@@ -6,6 +6,7 @@
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
 #include "host/core/parallel.hpp"
+#include "host/engine/out_of_device_memory.hpp"
 #include "host/engine/training_rules.hpp"
 
 namespace melgrad {
@@ -55,9 +56,9 @@ class Training {
   void run(const std::function<void(const FinishedStack&)>& take) {
     for (const JobIndices& group : group_by_architecture(jobs_)) {
       for (std::size_t first = 0; first < group.size();) {
-        const std::size_t size = std::min(stack_size(jobs_[group[first]]), group.size() - first);
-        train_stack(std::span(group).subspan(first, size), take);
-        first += size;
+        const std::size_t size =
+            std::min({stack_size(jobs_[group[first]]), most_models_, group.size() - first});
+        if (fits(std::span(group).subspan(first, size), take)) first += size;
       }
     }
   }
@@ -80,6 +81,20 @@ class Training {
     if (std::isfinite(limits_.seconds))
       size = std::min(size, std::max(2.0 * resolve_threads(0), limits_.seconds * pace_ / most_work(job)));
     return static_cast<std::size_t>(std::max(size, 1.0));
+  }
+
+  // Trains a stack. False where the device's memory does not hold it: stacks then have half as many models.
+  bool fits(std::span<const std::size_t> indices, const std::function<void(const FinishedStack&)>& take) {
+    try {
+      train_stack(indices, take);
+      return true;
+    } catch (const OutOfDeviceMemory& error) {
+      if (indices.size() == 1) throw OutOfDeviceMemory(fmt::format("a single model: {}", error.what()));
+      most_models_ = indices.size() / 2;
+      progress_.warn(fmt::format("a stack of {} models does not fit, so it is halved: {}", indices.size(),
+                                 error.what()));
+      return false;
+    }
   }
 
   void train_stack(std::span<const std::size_t> indices,
@@ -142,6 +157,7 @@ class Training {
   TrainingSet training_set_;
   std::span<const MlpJob> jobs_;
   Progress& progress_;
+  std::size_t most_models_ = std::numeric_limits<std::size_t>::max();  // that a stack of them may fit
   double begin_ = wall_seconds();
   double pace_ = presumed_pace;
   double work_of_all_ = 0;

@@ -46,7 +46,8 @@ class Trainer {
 
   // Every job is in one of the stacks that `take` is given, one after the other. `progress` is told of
   // finished models within a stage that the caller begins and ends. Throws Interrupted, and drops the running
-  // stack, where `progress` asks to stop.
+  // stack, where `progress` asks to stop. A stack that the engine's memory does not hold is halved, with a
+  // warning, until single models are refused.
   void train(const TrainingSet& training_set, std::span<const MlpJob> jobs, Progress& progress,
              const std::function<void(const FinishedStack&)>& take);
 
