@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "kernels/launch.cuh"
+#include "kernels/vendor_versions.hpp"
 
 namespace melgrad::MELGRAD_KERNELS {
 namespace {
@@ -122,6 +123,7 @@ std::string driver_release(std::string_view version_file) {
 
 CudaStatus list_devices() {
   CudaStatus status = ask_for_devices();
+  status.libraries = vendor_versions();
   static_cast<void>(cudaGetLastError());  // no later launch shall find it
   return status;
 }

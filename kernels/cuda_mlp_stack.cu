@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 #include <vector>
 
 #include "host/core/error.hpp"
@@ -14,9 +15,10 @@
 namespace melgrad::MELGRAD_KERNELS {
 namespace {
 
-constexpr int prediction_rows = 128;  // of a block at a time
-constexpr int max_slots = 4096;       // of a substack; a grid has at most 65535 in y
-constexpr int epochs_per_run = 16;    // of the route `stack`, between two looks at who has stopped
+constexpr int prediction_rows = 128;     // of a block at a time
+constexpr int max_slots = 4096;          // of a substack; a grid has at most 65535 in y
+constexpr int most_vendor_rows = 65535;  // of a minibatch: cuDNN has had limits from there on
+constexpr int epochs_per_run = 16;       // of the route `stack`, between two looks at who has stopped
 
 GpuRates device_rates(int device) {
   cudaDeviceProp properties{};
@@ -86,7 +88,8 @@ class CudaMlpStack final : public MlpStack {
   MlpRoute route_of(const std::vector<int>& queue) const;
   void train_blocks(const std::vector<int>& queue, int n_epochs);
   void train_stacks(const std::vector<int>& queue, int n_epochs);
-  void train_substack(std::vector<int> queue, const StackProducts& products, int n_epochs);
+  void train_substack(std::vector<int> queue, const StackProducts& products, const StackNorm* norm,
+                      int n_epochs);
   void note_epochs(const std::vector<int>& queue, int n_epochs, const double* losses, const double* scores);
 
   CudaMlpOptions options_;
@@ -162,13 +165,13 @@ void CudaMlpStack::train_blocks(const std::vector<int>& all, int n_epochs) {
     const ProfilerRange range("train blocks", n_queued);
     const DeviceBuffer<int> device_queue = upload(std::span<const int>(queue), stream_);
     const DeviceBuffer<int> n_taken(1);
-    check(cudaMemsetAsync(n_taken.data(), 0, sizeof(int), stream_.get()), "queue");
     const DeviceBuffer<double> history(2 * n_queued * n_more);
+    const PinnedBuffer<double> pinned(history.size());
+    check(cudaMemsetAsync(n_taken.data(), 0, sizeof(int), stream_.get()), "queue");
     launch_block_training(
         {network, models_.rows(), models_.device(), device_queue.data(), static_cast<int>(n_queued), n_more,
          n_taken.data(), workspaces.view(), history.data(), history.data() + n_queued * n_more},
         stream_.get());
-    const PinnedBuffer<double> pinned(history.size());
     copy_to_host(pinned.span(), DeviceSpan<const double>(history.span()), stream_);
     models_.download(stream_);
     note_epochs(queue, n_more, pinned.data(), pinned.data() + n_queued * n_more);
@@ -186,9 +189,15 @@ void CudaMlpStack::train_stacks(const std::vector<int>& queue, int n_epochs) {
   std::vector<int> rest = queue;
   std::ranges::stable_sort(rest, {}, key);
   const int stride = static_cast<int>(models_.rows().stride);
+  std::optional<StackNorm> norm;
+  if (models_.job(queue.front()).spec.batch_norm && options_.norm != NormRoute::own &&
+      (options_.norm == NormRoute::vendor || StackNorm::is_there()))
+    norm.emplace();
   for (std::size_t first = 0; first < rest.size();) {
-    const int capacity = key(rest[first]).first;
-    const double bytes = StackRun::bytes_of_model(models_.layout(), stride, capacity);
+    const auto [capacity, n_minibatches] = key(rest[first]);
+    const StackNorm* const by_vendor =
+        norm && n_minibatches > 1 && capacity <= most_vendor_rows ? &*norm : nullptr;
+    const double bytes = StackRun::bytes_of_model(models_.layout(), stride, capacity, by_vendor != nullptr);
     const int most = fitting(workspace_budget(), bytes, max_slots);
     if (most == 0)
       throw OutOfDeviceMemory(
@@ -200,16 +209,18 @@ void CudaMlpStack::train_stacks(const std::vector<int>& queue, int n_epochs) {
       substack.push_back(rest[first]);
     }
     train_substack(std::move(substack), StackProducts(models_.layout(), stride, capacity, options_.tf32),
-                   n_epochs);
+                   by_vendor, n_epochs);
   }
 }
 
 // In runs of some epochs, after each of which the models that have stopped leave.
-void CudaMlpStack::train_substack(std::vector<int> queue, const StackProducts& products, int n_epochs) {
+void CudaMlpStack::train_substack(std::vector<int> queue, const StackProducts& products,
+                                  const StackNorm* norm, int n_epochs) {
   for (int n_done = 0; n_done < n_epochs && !queue.empty();) {
     const int n_more = std::min(n_epochs - n_done, epochs_per_run);
     const ProfilerRange range("train stack", std::ssize(queue));
-    StackRun run(models_, queue, products, models_.model(queue.front()).hyper.batch_size, n_more, stream_);
+    StackRun run(models_, queue, products, norm, models_.model(queue.front()).hyper.batch_size, n_more,
+                 stream_);
     run.train(stream_);
     note_epochs(queue, n_more, run.losses().data(), run.scores().data());
     std::erase_if(queue, [&](int index) { return progress(index).stop_reason != StopReason::running; });
@@ -253,6 +264,7 @@ void CudaMlpStack::predict_proba(int index, MatrixView<const float> features,
   const Workspaces workspaces(network, prediction_rows,
                               std::min<Index>(n_chunks, Index{2} * rates_.multiprocessors), false);
   const DeviceBuffer<float> outputs(features.rows * network.n_classes);
+  const PinnedBuffer<float> pinned(outputs.size());
   launch_block_prediction({network,
                            {matrix.data(), nullptr, matrix.stride()},
                            features.rows,
@@ -260,7 +272,6 @@ void CudaMlpStack::predict_proba(int index, MatrixView<const float> features,
                            workspaces.view(),
                            outputs.data()},
                           stream_.get());
-  const PinnedBuffer<float> pinned(outputs.size());
   copy_to_host(pinned.span(), DeviceSpan<const float>(outputs.span()), stream_);
   stream_.synchronize();
   for (Index row = 0; row < features.rows; ++row)

@@ -4,16 +4,23 @@
 //   stack  all models step side by side in batched products and fused kernels, an epoch as one CUDA graph
 //          (mlp_steps.hpp)
 // Either gives each model the same bits in a stack of any size. They agree with each other, and with the CPU
-// engine, to rounding.
+// engine, to rounding. MELGRAD_KERNELS is `cuda` under nvcc and `emulated` in the tests (kernels/launch.cuh).
 
 #include <memory>
 #include <span>
 
 #include "host/engine/engine.hpp"
-#include "kernels/launch.cuh"
+#include "host/engine/out_of_device_memory.hpp"
 #include "kernels/mlp_routes.hpp"
 
 namespace melgrad::MELGRAD_KERNELS {
+
+// Who computes the batch normalisation of the route `stack`.
+enum class NormRoute {
+  automatic,  // cuDNN, in a build that has it
+  own,        // kernels of our own (mlp_steps.hpp)
+  vendor,     // cuDNN, or an error; all but an epoch's last minibatch, which may have fewer rows
+};
 
 struct CudaMlpOptions {
   int device = 0;
@@ -23,6 +30,7 @@ struct CudaMlpOptions {
   std::size_t workspace_bytes = 0;
   // Of one launch at most, about: a display's watchdog ends longer ones.
   double launch_seconds = 0.5;
+  NormRoute norm = NormRoute::automatic;
   bool tf32 = false;  // products of the route `stack` with TF32's 10 bits
 };
 

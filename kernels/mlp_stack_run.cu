@@ -73,12 +73,12 @@ StackProducts::StackProducts(const NetworkLayout& layout, int input_stride, int 
   }
 }
 
-void StackProducts::forward(const StepMemory& memory, const NetworkLayout& layout, int index,
+void StackProducts::forward(const StepMemory& memory, const NetworkLayout& layout, int index, float* z,
                             cudaStream_t stream) const {
   const auto l = static_cast<std::size_t>(index);
   const DeviceLayer& layer = layout.layers[l];
   const LayerInputs in = inputs_of(memory, layout, index);
-  forward_[l].run(memory.n_slots, in.data, memory.parameters + layer.weights, memory.outputs_of(layer),
+  forward_[l].run(memory.n_slots, in.data, memory.parameters + layer.weights, z,
                   {in.step, memory.network.n_values, memory.capacity * memory.network.n_outputs}, stream);
 }
 
@@ -100,19 +100,20 @@ void StackProducts::backward_weights(const StepMemory& memory, const NetworkLayo
 
 // --- The run --------------------------------------------------------------------------------------------
 
-double StackRun::bytes_of_model(const NetworkLayout& layout, int input_stride, int capacity) {
+double StackRun::bytes_of_model(const NetworkLayout& layout, int input_stride, int capacity, bool by_vendor) {
   const DeviceNetwork& network = layout.network;
   const bool has_norm = layout.layers.front().norm >= 0;
   const Index buffers = 1 + (layout.has_slopes ? 1 : 0) + (has_norm ? 1 : 0);
   return 4.0 * static_cast<double>(2 * network.n_values + Index{capacity} * input_stride +
                                    buffers * capacity * network.n_outputs +
-                                   Index{2} * capacity * network.widest + 2 * capacity) +
+                                   Index{2} * capacity * network.widest + 2 * capacity +
+                                   (by_vendor ? 4 * network.widest + 2 * network.n_outputs : 0)) +
          sizeof(DeviceStep) + sizeof(EpochPermutation);
 }
 
 StackRun::StackRun(DeviceModels& models, std::span<const int> queue, const StackProducts& products,
-                   int capacity, int n_epochs, const Stream& stream)
-    : models_(models), queue_(queue.begin(), queue.end()), products_(products) {
+                   const StackNorm* norm, int capacity, int n_epochs, const Stream& stream)
+    : models_(models), queue_(queue.begin(), queue.end()), products_(products), norm_(norm) {
   const auto n_slots = static_cast<Index>(queue.size());
   const DeviceNetwork network = models.network();
   const bool has_norm = models.layout().layers.front().norm >= 0;
@@ -126,6 +127,8 @@ StackRun::StackRun(DeviceModels& models, std::span<const int> queue, const Stack
   slopes_ = DeviceBuffer<float>(models.layout().has_slopes ? outputs_.size() : 0);
   normalised_ = DeviceBuffer<float>(has_norm ? outputs_.size() : 0);
   inverse_std_ = DeviceBuffer<float>(has_norm ? n_slots * network.n_outputs : 0);
+  norm_units_ = DeviceBuffer<float>(norm != nullptr ? n_slots * 4 * network.widest : 0);
+  norm_moments_ = DeviceBuffer<float>(norm != nullptr ? n_slots * 2 * network.n_outputs : 0);
   deltas_ = DeviceBuffer<float>(n_slots * 2 * capacity * network.widest);
   row_of_ = DeviceBuffer<int>(n_slots * capacity);
   scoring_rows_ = DeviceBuffer<int>(has_scores_ ? n_slots * capacity : 0);
@@ -152,6 +155,8 @@ StackRun::StackRun(DeviceModels& models, std::span<const int> queue, const Stack
              models.layout().has_slopes ? slopes_.data() : nullptr,
              has_norm ? normalised_.data() : nullptr,
              has_norm ? inverse_std_.data() : nullptr,
+             norm_units_.data(),
+             norm_moments_.data(),
              deltas_.data(),
              row_of_.data(),
              steps_.data(),
@@ -204,16 +209,26 @@ void StackRun::unpack(const Stream& stream) {
   models_.upload_models(stream);
 }
 
-void StackRun::put_step(int first, const Stream& stream) const {
+// cuDNN normalises all minibatches but an epoch's last: they are full in every model of the substack, and
+// whether one is the last depends on its model alone, so that company changes no bits.
+void StackRun::put_step(int first, bool is_last, const Stream& stream) const {
   const NetworkLayout& layout = models_.layout();
   const int n_layers = memory_.network.n_layers;
+  const auto by_vendor = [&](const DeviceLayer& layer) {
+    return norm_ != nullptr && layer.norm >= 0 && !is_last;
+  };
   begin_step(memory_, first, stream.get());
   gather_inputs(memory_, first, stream.get());
   for (int index = 0; index < n_layers; ++index) {
     const DeviceLayer& layer = layout.layers[static_cast<std::size_t>(index)];
-    products_.forward(memory_, layout, index, stream.get());
+    products_.forward(memory_, layout, index,
+                      by_vendor(layer) ? memory_.normalised_of(layer) : memory_.outputs_of(layer),
+                      stream.get());
     if (index + 1 == n_layers) break;
-    if (layer.norm >= 0) normalise(memory_, layer, stream.get());
+    if (by_vendor(layer))
+      normalise_by_vendor(memory_, layer, *norm_, stream.get());
+    else if (layer.norm >= 0)
+      normalise(memory_, layer, stream.get());
     activate_outputs(memory_, layer, index, first, stream.get());
   }
   loss_and_gradient(memory_, layout.layers.back(), stream.get());
@@ -222,8 +237,11 @@ void StackRun::put_step(int first, const Stream& stream) const {
     if (index == 0) break;
     const DeviceLayer& below = layout.layers[static_cast<std::size_t>(index) - 1];
     products_.backward_inputs(memory_, layout, index, stream.get());
-    derive(memory_, below, index - 1, stream.get());
-    if (below.norm >= 0) normalise_backward(memory_, below, index - 1, stream.get());
+    derive(memory_, below, index - 1, by_vendor(below), stream.get());
+    if (by_vendor(below))
+      normalise_backward_by_vendor(memory_, below, index - 1, *norm_, stream.get());
+    else if (below.norm >= 0)
+      normalise_backward(memory_, below, index - 1, stream.get());
   }
   optimise(memory_, stream.get());
 }
@@ -233,7 +251,8 @@ void StackRun::put_epoch(const Stream& stream) const {
   const DeviceHyper& hyper = models_.model(queue_.front()).hyper;
   int n_used = 0;
   for (int index : queue_) n_used = std::max(n_used, models_.model(index).hyper.n_used);
-  for (int first = 0; first < n_used; first += hyper.batch_size) put_step(first, stream);
+  for (int first = 0; first < n_used; first += hyper.batch_size)
+    put_step(first, first + hyper.batch_size >= n_used, stream);
   if (has_scores_) {
     BlockScoring scoring{memory_.network, memory_.rows, memory_.models, memory_.queue,
                          memory_.n_slots, {},           nullptr};

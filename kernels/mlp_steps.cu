@@ -185,6 +185,41 @@ __global__ void __launch_bounds__(block_size)
   gradients[layer.weights + static_cast<Index>(layer.fan_in) * layer.w_stride + col] = sum;
 }
 
+// ---- cuDNN's arrays. A thread takes a unit of a slot.
+
+// What cuDNN reads and writes of a layer: gamma, beta and the running moments.
+__global__ void __launch_bounds__(block_size) pack_units_kernel(StepMemory memory, DeviceLayer layer) {
+  const int unit = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (unit >= layer.fan_out) return;
+  const float* parameters = model_of(memory, blockIdx.y).parameters;
+  const float* norm = parameters + layer.norm + unit;
+  const Index i = static_cast<Index>(blockIdx.y) * layer.fan_out + unit;
+  memory.norm_units_of(0)[i] = norm[0];
+  memory.norm_units_of(1)[i] =
+      parameters[layer.weights + static_cast<Index>(layer.fan_in) * layer.w_stride + unit];
+  memory.norm_units_of(2)[i] = norm[layer.w_stride];
+  memory.norm_units_of(3)[i] = norm[2 * layer.w_stride];
+}
+
+__global__ void __launch_bounds__(block_size) unpack_moments_kernel(StepMemory memory, DeviceLayer layer) {
+  const int unit = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  DeviceModel& model = model_of(memory, blockIdx.y);
+  if (unit >= layer.fan_out || !is_running(model)) return;
+  float* norm = model.parameters + layer.norm + unit;
+  const Index i = static_cast<Index>(blockIdx.y) * layer.fan_out + unit;
+  norm[layer.w_stride] = memory.norm_units_of(2)[i];
+  norm[2 * layer.w_stride] = memory.norm_units_of(3)[i];
+}
+
+__global__ void __launch_bounds__(block_size) unpack_gradients_kernel(StepMemory memory, DeviceLayer layer) {
+  const int unit = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (unit >= layer.fan_out) return;
+  float* gradients = part(memory.gradients, blockIdx.y, memory.network.n_values) + unit;
+  const Index i = static_cast<Index>(blockIdx.y) * layer.fan_out + unit;
+  gradients[layer.norm] = memory.norm_units_of(2)[i];
+  gradients[layer.weights + static_cast<Index>(layer.fan_in) * layer.w_stride] = memory.norm_units_of(3)[i];
+}
+
 // z [capacity, stride] of a hidden layer becomes its outputs; a thread takes 4 units. Rows that are not there
 // become zeros.
 __global__ void __launch_bounds__(block_size)
@@ -242,7 +277,8 @@ __global__ void __launch_bounds__(block_size)
 }
 
 // delta times the activation's derivative; a thread takes 4 units.
-__global__ void __launch_bounds__(block_size) derive_kernel(StepMemory memory, DeviceLayer layer, int index) {
+__global__ void __launch_bounds__(block_size)
+    derive_kernel(StepMemory memory, DeviceLayer layer, int index, bool in_outputs) {
   const unsigned slot = blockIdx.y;
   if (!is_running(model_of(memory, slot))) return;
   const Index i = (static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x) * 4;
@@ -259,7 +295,7 @@ __global__ void __launch_bounds__(block_size) derive_kernel(StepMemory memory, D
     value.at[j] = col + j < layer.fan_out
                       ? value.at[j] * (has_slopes ? h.at[j] : derivative(memory.network.activation, h.at[j]))
                       : 0.0f;
-  store(delta, value);
+  store(in_outputs ? part(memory.outputs, slot, size) + layer.outputs * memory.capacity + i : delta, value);
 }
 
 // Which values of a model are parameters, and which of them decay.
@@ -337,6 +373,21 @@ LaunchShape block_a_slot(const StepMemory& memory) {
 LaunchShape over_columns(const StepMemory& memory, const DeviceLayer& layer) {
   return {{ceil_div(layer.fan_out, 32), static_cast<unsigned>(memory.n_slots)}, {32, 8}};
 }
+LaunchShape over_units(const StepMemory& memory, const DeviceLayer& layer) {
+  return over_slots(memory, layer.fan_out);
+}
+
+NormShape norm_shape(const StepMemory& memory, const DeviceLayer& layer) {
+  return {memory.capacity, memory.n_slots, layer.fan_out};
+}
+template <class T>
+NormTensor<T> tensor_of(const StepMemory& memory, const DeviceLayer& layer, T* values) {
+  return {values, layer.stride, memory.capacity * memory.network.n_outputs};
+}
+NormUnits norm_units(const StepMemory& memory, const DeviceLayer& layer) {
+  return {memory.norm_units_of(0), memory.norm_units_of(1),          memory.norm_units_of(2),
+          memory.norm_units_of(3), memory.norm_moments_of(layer, 0), memory.norm_moments_of(layer, 1)};
+}
 
 }  // namespace
 
@@ -358,12 +409,30 @@ void activate_outputs(const StepMemory& memory, const DeviceLayer& layer, int in
 void loss_and_gradient(const StepMemory& memory, const DeviceLayer& output, cudaStream_t stream) {
   launch(loss_and_gradient_kernel, block_a_slot(memory), stream, memory, output);
 }
-void derive(const StepMemory& memory, const DeviceLayer& layer, int index, cudaStream_t stream) {
+void derive(const StepMemory& memory, const DeviceLayer& layer, int index, bool in_outputs,
+            cudaStream_t stream) {
   launch(derive_kernel, over_slots(memory, Index{memory.capacity} * layer.stride / 4), stream, memory, layer,
-         index);
+         index, in_outputs);
 }
 void normalise_backward(const StepMemory& memory, const DeviceLayer& layer, int index, cudaStream_t stream) {
   launch(normalise_backward_kernel, over_columns(memory, layer), stream, memory, layer, index);
+}
+void normalise_by_vendor(const StepMemory& memory, const DeviceLayer& layer, const StackNorm& norm,
+                         cudaStream_t stream) {
+  launch(pack_units_kernel, over_units(memory, layer), stream, memory, layer);
+  norm.forward(norm_shape(memory, layer), tensor_of<const float>(memory, layer, memory.normalised_of(layer)),
+               tensor_of<float>(memory, layer, memory.outputs_of(layer)), norm_units(memory, layer), stream);
+  launch(unpack_moments_kernel, over_units(memory, layer), stream, memory, layer);
+}
+void normalise_backward_by_vendor(const StepMemory& memory, const DeviceLayer& layer, int index,
+                                  const StackNorm& norm, cudaStream_t stream) {
+  launch(pack_units_kernel, over_units(memory, layer), stream, memory, layer);
+  const NormTensor<float> delta{memory.delta_of(index), layer.stride,
+                                Index{2} * memory.capacity * memory.network.widest};
+  norm.backward(norm_shape(memory, layer), tensor_of<const float>(memory, layer, memory.normalised_of(layer)),
+                tensor_of<const float>(memory, layer, memory.outputs_of(layer)), delta,
+                norm_units(memory, layer), memory.norm_units_of(2), memory.norm_units_of(3), stream);
+  launch(unpack_gradients_kernel, over_units(memory, layer), stream, memory, layer);
 }
 void optimise(const StepMemory& memory, cudaStream_t stream) {
   launch(optimise_kernel,

@@ -1,4 +1,4 @@
-// The CUDA engine's training on the emulator, against the CPU engine's.
+// The CUDA engine's training against the CPU engine's, on the emulator or on a GPU.
 
 #include <doctest/doctest.h>
 
@@ -10,10 +10,13 @@
 #include "gpu_session.hpp"
 #include "host/core/error.hpp"
 #include "host/cpu/cpu_mlp.hpp"
+#include "host/models/trainer.hpp"
+#include "kernels/cuda_engine.hpp"
 #include "kernels/cuda_mlp_stack.hpp"
+#include "support/fake_engine.hpp"
 #include "support/mlp_problem.hpp"
 
-namespace melgrad::emulated {
+namespace melgrad::MELGRAD_KERNELS {
 namespace {
 
 using emulation::FiberOrder;
@@ -227,7 +230,34 @@ TEST_SUITE("kernels_mlp") {
       const std::vector<MlpSpec> all = specs_of_options(base);
       std::vector<MlpSpec> specs = {base, all.back(), all.back()};
       specs[2].input_dropout = 0.3;
-      check_equal(by_cuda(problem, specs, 5, {}), by_cpu(problem, specs, 5));
+      const auto expected = by_cpu(problem, specs, 5);
+      for (const NormRoute norm : {NormRoute::own, NormRoute::vendor}) {
+        CAPTURE(static_cast<int>(norm));
+        check_equal(by_cuda(problem, specs, 5, {.norm = norm}), expected);
+      }
+    }
+  }
+
+  TEST_CASE("batch_norm has the same bits alone and in a stack whose last minibatches differ") {
+    MlpProblem problem(30, 9, 3);
+    MlpSpec spec = small_spec();
+    spec.batch_norm = true;
+    spec.activation = Activation::tanh;
+    std::vector<MlpJob> jobs(3, problem.job(spec));
+    jobs[1].rows = std::span(jobs[1].rows).first(26);
+    jobs[2].rows = std::span(jobs[2].rows).first(24);
+    for (const NormRoute norm : {NormRoute::own, NormRoute::vendor}) {
+      Session session;
+      {
+        const CudaMlpOptions options{.norm = norm};
+        const auto together = make_cuda_mlp_stack(problem.training_set(), jobs, options);
+        const auto models = trained(*together, problem, 3, 3);
+        for (std::size_t i = 0; i < jobs.size(); ++i) {
+          const auto alone = make_cuda_mlp_stack(problem.training_set(), {&jobs[i], 1}, options);
+          CHECK(trained(*alone, problem, 1, 3)[0] == models[i]);
+        }
+      }
+      session.finish();
     }
   }
 
@@ -343,6 +373,7 @@ TEST_SUITE("kernels_mlp") {
     session.finish();
   }
 
+#ifndef MELGRAD_ON_GPU
   TEST_CASE("a device that computes wrong is noticed by either route") {
     const MlpProblem problem(17, 9, 3);
     const auto expected = by_cpu(problem, {small_spec()}, 1);
@@ -360,6 +391,40 @@ TEST_SUITE("kernels_mlp") {
     }
   }
 
+  TEST_CASE("a device with little memory trains the same models in smaller stacks, or says what it lacks") {
+    const MlpProblem problem(17, 9, 3);
+    const std::vector<MlpJob> jobs = jobs_of(problem, std::vector<MlpSpec>(12, small_spec()));
+    test::RecordedProgress progress;
+    const auto fitted_in = [&](std::size_t memory) {
+      Session session({.device = {.memory = memory}});
+      std::vector<FittedMlp> fitted;
+      {
+        const auto engine = make_cuda_engine(0);
+        fitted = Trainer(*engine).fit(problem.training_set(), jobs, progress);
+      }
+      session.finish();
+      return fitted;
+    };
+    const auto expected = fitted_in(std::size_t{64} << 20);
+    CHECK(progress.warnings.empty());
+    const auto fitted = fitted_in(12'000);
+    CHECK(!progress.warnings.empty());
+    MESSAGE(progress.warnings.front());
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+      CHECK(fitted[i].parameters == expected[i].parameters);
+      CHECK(fitted[i].progress.loss_curve == expected[i].progress.loss_curve);
+    }
+    Session session({.device = {.memory = 1000}});
+    {
+      const auto engine = make_cuda_engine(0);
+      CHECK_THROWS_WITH_AS(Trainer(*engine).fit(problem.training_set(), jobs, progress),
+                           doctest::Contains("bytes of device memory, of which"), OutOfDeviceMemory);
+    }
+    session.finish();
+  }
+
+#endif
+
   TEST_CASE("minibatches that do not fit into device memory are refused with the figures") {
     const MlpProblem problem(17, 9, 3);
     Session session;
@@ -372,4 +437,4 @@ TEST_SUITE("kernels_mlp") {
   }
 }
 
-}  // namespace melgrad::emulated
+}  // namespace melgrad::MELGRAD_KERNELS
