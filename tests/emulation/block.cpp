@@ -109,6 +109,16 @@ std::string describe_block(const Block& block) {
                      block.index.y, block.index.z);
 }
 
+// 1 if the array that a block asks for after n_static others is to lack its last byte. The dynamic one is -1.
+std::size_t is_too_short(const Block& block, int n_static) {
+  const std::string kernel = function_name(block.launch->kernel);
+  return block.options.saboteur->strikes(
+             Sabotage::short_array,
+             n_static < 0 ? "dynamic array of " + kernel : fmt::format("array {} of {}", n_static, kernel))
+             ? 1
+             : 0;
+}
+
 // Everyone who has not ended has come to a barrier: lets them go, or says what is wrong.
 void release_barrier(Block& block) {
   const Thread* first = nullptr;
@@ -154,7 +164,8 @@ void begin_block(Block& block) {
   }
   char* room = runner().room.begin;
   poison(room, shared_room);
-  if (const std::size_t bytes = block.launch->dynamic_shared_bytes; bytes > 0) {
+  if (std::size_t bytes = block.launch->dynamic_shared_bytes; bytes > 0) {
+    if (block.options.saboteur != nullptr) bytes -= is_too_short(block, -1);
     unpoison(room + dynamic_begin, bytes);
     std::memset(room + dynamic_begin, 0xff, bytes);  // NaN, -1: whoever reads before writing shall notice
     block.shared.push_back({nullptr, reinterpret_cast<std::uintptr_t>(room) + dynamic_begin, bytes});
@@ -232,6 +243,8 @@ void run_grid(const Launch& launch, const BlockOptions& options) {
 }
 
 int block_barrier(const char* operation, int predicate, const Site& site) {
+  Saboteur* const saboteur = running_block().options.saboteur;
+  if (saboteur != nullptr && saboteur->strikes(Sabotage::no_barrier, operation, site)) return predicate;
   Thread& me = *current_thread;
   me.operation = operation;
   me.site = site;
@@ -260,10 +273,14 @@ void* shared_array(const void* key, std::size_t size, std::size_t alignment) {
   Block& block = running_block();
   char* room = runner().room.begin;
   std::size_t end = 0;
+  int n_static = 0;
   for (const SharedArray& array : block.shared) {
     if (array.key == key) return reinterpret_cast<void*>(array.begin);
-    if (array.key) end = std::max(end, array.begin - shared_memory_begin() + array.size);
+    if (!array.key) continue;
+    end = std::max(end, array.begin - shared_memory_begin() + array.size);
+    ++n_static;
   }
+  if (block.options.saboteur != nullptr) size -= is_too_short(block, n_static);
   block.static_shared_bytes = (block.static_shared_bytes + alignment - 1) / alignment * alignment + size;
   if (block.static_shared_bytes > block.options.static_shared_limit)
     fault(fmt::format("{} bytes of static shared memory; a block has at most {}", block.static_shared_bytes,

@@ -14,6 +14,7 @@
 #include "cuda_types.hpp"
 #include "fault.hpp"
 #include "fibers.hpp"
+#include "sabotage.hpp"
 
 namespace melgrad::emulation {
 
@@ -87,6 +88,7 @@ struct BlockOptions {
   std::size_t static_shared_limit = 48 << 10;
   std::size_t shared_limit = 99 << 10;  // static and dynamic together
   int broken_lane = -1;                 // floats that shuffles give to this lane of every warp are wrong
+  Saboteur* saboteur = nullptr;
 };
 
 // Every block of the launch. Throws Fault.

@@ -213,6 +213,8 @@ cudaError allocate_now(Session& session, Arena& arena, void** pointer, std::size
   refuse_during_capture(session);
   *pointer = nullptr;
   if (size == 0) return cudaSuccess;
+  Saboteur* const saboteur = session.options().saboteur;
+  if (saboteur != nullptr && saboteur->strikes(Sabotage::short_allocation, "memory", site)) --size;
   const Allocation* allocation = allocate(session, arena, size, site);
   if (!allocation) return cudaErrorMemoryAllocation;
   *pointer = reinterpret_cast<void*>(allocation->begin);

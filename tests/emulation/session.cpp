@@ -122,6 +122,7 @@ void Session::run_kernel(Launch launch, std::uint32_t operation) {
   block.allow_exited_threads = options_.allow_exited_threads;
   block.static_shared_limit = device_model().shared_per_block;
   block.broken_lane = options_.broken_lane;
+  block.saboteur = options_.saboteur;
   block.shared_limit = device_model().shared_per_block_optin;
   const std::uint64_t n_blocks = std::uint64_t{launch.grid.x} * launch.grid.y * launch.grid.z;
   if (options_.trace)

@@ -14,6 +14,7 @@
 #include "block.hpp"
 #include "fault.hpp"
 #include "memory.hpp"
+#include "sabotage.hpp"
 #include "shadow.hpp"
 #include "timeline.hpp"
 #include "trace.hpp"
@@ -52,6 +53,7 @@ struct Options {
   bool allow_exited_threads = false;  // before a __syncthreads or warp operation of the others
   bool trace = false;                 // count traffic; needs a program whose accesses are seen
   int broken_lane = -1;               // a device that computes wrong: see BlockOptions
+  Saboteur* saboteur = nullptr;       // spoils the code under test
   int fail_call = 0;                  // the n-th call of the runtime returns cudaErrorUnknown; 0: none
 };
 

@@ -58,6 +58,10 @@ struct Reduction {
 void warp_operation(const char* operation, unsigned mask, void* argument, CompleteWarp complete,
                     bool orders_memory, const Site& site) {
   Block& block = running_block();
+  if (Saboteur* const saboteur = block.options.saboteur; saboteur != nullptr) {
+    if (orders_memory && saboteur->strikes(Sabotage::no_syncwarp, operation, site)) return;
+    if (saboteur->strikes(Sabotage::short_mask, operation, site)) mask &= mask >> 1;
+  }
   Thread& me = *running_thread();
   const unsigned base = me.linear - me.lane();
   const unsigned n_lanes = std::min(block.n_threads - base, warp_size);
