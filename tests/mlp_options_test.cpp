@@ -16,6 +16,7 @@
 #include "host/cpu/simd.hpp"
 #include "host/engine/mlp.hpp"
 #include "support/allocations.hpp"
+#include "support/mlp_gradients.hpp"
 #include "support/mlp_problem.hpp"
 #include "support/reference_mlp.hpp"
 
@@ -23,9 +24,6 @@ using namespace melgrad;
 using namespace melgrad::testing;
 
 namespace {
-
-constexpr std::array activations = {Activation::identity, Activation::logistic, Activation::tanh,
-                                    Activation::relu, Activation::gelu};
 
 class WithSimd {
  public:
@@ -38,75 +36,11 @@ float to_bf16(float x) {
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(x) & 0xffff0000u);
 }
 
-MlpSpec with_every_option(MlpSpec spec) {
-  spec.dropout = 0.3;
-  spec.input_dropout = 0.2;
-  spec.clip = 1.5;
-  spec.batch_norm = true;
-  spec.label_smoothing = 0.1;
-  spec.mixup = 0.4;
-  spec.class_weight = ClassWeight::balanced;
-  return spec;
-}
-
-// The specification as it is, with each option alone, and with all of them.
-std::vector<MlpSpec> with_options(const MlpSpec& plain) {
-  std::vector<MlpSpec> specs(9, plain);
-  specs[1].dropout = 0.3;
-  specs[2].batch_norm = true;
-  specs[3].label_smoothing = 0.1;
-  specs[4].mixup = 0.4;
-  specs[5].class_weight = ClassWeight::balanced;
-  specs[6].input_dropout = 0.2;
-  specs[7].clip = 1.1;
-  specs[8] = with_every_option(plain);
-  return specs;
-}
-
 std::unique_ptr<MlpStack> make_stack(const MlpProblem& problem, const std::vector<MlpSpec>& specs,
                                      int n_threads = 1) {
   std::vector<MlpJob> jobs;
   for (const MlpSpec& spec : specs) jobs.push_back(problem.job(spec));
   return make_cpu_mlp_stack(problem.training_set(), jobs, n_threads);
-}
-
-// Every parameter that is trained: weights, biases and gammas.
-std::vector<double*> trained_values(ReferenceParameters& parameters) {
-  std::vector<double*> values;
-  const auto add = [&](std::vector<double>& from) {
-    for (double& value : from) values.push_back(&value);
-  };
-  for (auto& each : parameters.weights) add(each.values);
-  for (auto& each : parameters.biases) add(each);
-  for (auto& each : parameters.batch_norms) add(each.gamma);
-  return values;
-}
-
-// The first minibatch of training, as the model with this job takes it.
-Minibatch first_minibatch(const MlpJob& job) {
-  const auto n_rows = static_cast<int>(job.rows.size());
-  const EpochPermutation order(job.spec.random_state, 0, n_rows);
-  Minibatch batch;
-  for (int i = 0; i < resolve_batch_size(job.spec.batch_size, n_rows); ++i)
-    batch.rows.push_back(job.rows[order(static_cast<std::uint32_t>(i))]);
-  return batch;
-}
-
-// What one step of sgd by a rate of 1000 takes off each parameter, over 1000. Adding to the old value costs
-// 1e-7 of it, and here no more than 1e-9.
-ReferenceParameters gradient_of_engine(const MlpProblem& problem, MlpSpec spec) {
-  spec.solver = Solver::sgd;
-  spec.momentum = 0;
-  spec.learning_rate_init = 1000;
-  const auto stack = make_stack(problem, {spec});
-  ReferenceParameters before = to_reference(stack->parameters(0));
-  stack->train(1);
-  ReferenceParameters after = to_reference(stack->parameters(0));
-  const std::vector<double*> old_values = trained_values(before);
-  const std::vector<double*> new_values = trained_values(after);
-  for (std::size_t i = 0; i < new_values.size(); ++i)
-    *new_values[i] = (*old_values[i] - *new_values[i]) / 1000;
-  return after;
 }
 
 }  // namespace
@@ -121,30 +55,11 @@ TEST_SUITE("mlp_options") {
              with_options({.hidden_layer_sizes = {5, 4}, .activation = activation, .alpha = 0.1})) {
           CAPTURE(to_json_fields(spec).dump());
           CAPTURE(n_classes);
-          const MlpJob job = problem.job(spec);
-          const Minibatch batch = first_minibatch(job);
-          ReferenceMlp model(problem.training_set(), job);
-          ReferenceParameters gradient;
-          model.loss(batch, &gradient);
-          ReferenceParameters from_engine = gradient_of_engine(problem, spec);
-          const std::vector<double*> parameters = trained_values(model.parameters());
-          const std::vector<double*> expected = trained_values(gradient);
-          const std::vector<double*> actual = trained_values(from_engine);
-          double worst_reference = 0, worst_engine = 0;
-          for (std::size_t i = 0; i < parameters.size(); ++i) {
-            const double h = 1e-6, there = *parameters[i];
-            *parameters[i] = there + h;
-            const double above = model.loss(batch, nullptr);
-            *parameters[i] = there - h;
-            const double below = model.loss(batch, nullptr);
-            *parameters[i] = there;
-            const double difference = (above - below) / (2 * h);
-            worst_reference = std::max(worst_reference, std::abs(difference - *expected[i]));
-            worst_engine = std::max(worst_engine, std::abs(difference - *actual[i]));
-          }
+          const GradientGaps gaps =
+              gradient_gaps(problem, spec, [&](const MlpSpec& sgd) { return make_stack(problem, {sgd}); });
           // A difference of losses near 1 over 2e-6 has an error of about 1e-10, curvature of h^2 more.
-          CHECK(worst_reference < 2e-8);
-          CHECK(worst_engine < 2e-6);  // float32 sums of terms near 1
+          CHECK(gaps.reference < 2e-8);
+          CHECK(gaps.engine < 2e-6);  // float32 sums of terms near 1
         }
       }
     }

@@ -1,0 +1,45 @@
+// The gradients of the CUDA engine's own steps, by either route, against central differences of the loss.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "gpu_session.hpp"
+#include "kernels/cuda_mlp_stack.hpp"
+#include "support/mlp_gradients.hpp"
+
+namespace melgrad::MELGRAD_KERNELS {
+
+TEST_SUITE("kernels_gradients") {
+  TEST_CASE("gradients equal central differences for every layer, activation and loss option") {
+    double worst = 0;
+    for (Activation activation : testing::activations) {
+      if (is_slow && activation != Activation::gelu) continue;
+      for (int n_classes : {2, 4}) {
+        testing::MlpProblem problem(13, 6, n_classes);
+        problem.add_copies(2);
+        for (const MlpSpec& spec :
+             testing::with_options({.hidden_layer_sizes = {5, 4}, .activation = activation, .alpha = 0.1})) {
+          for (MlpRoute route : {MlpRoute::block, MlpRoute::stack}) {
+            if (route == MlpRoute::block && spec.batch_norm) continue;  // has none
+            CAPTURE(to_json_fields(spec).dump());
+            CAPTURE(n_classes);
+            CAPTURE(static_cast<int>(route));
+            emulation::Session session;
+            const auto gaps = testing::gradient_gaps(problem, spec, [&](const MlpSpec& sgd) {
+              const MlpJob job = problem.job(sgd);
+              return make_cuda_mlp_stack(problem.training_set(), {&job, 1}, {.route = route});
+            });
+            session.finish();
+            CHECK(gaps.engine < 2e-6);  // float32 sums of terms near 1
+            worst = std::max(worst, gaps.engine);
+          }
+        }
+      }
+    }
+    MESSAGE("worst difference of a gradient " << worst);
+  }
+}
+
+}  // namespace melgrad::MELGRAD_KERNELS
