@@ -2,8 +2,10 @@
 
 #include <span>
 
+#include "kernels/cuda_mlp_stack.hpp"
 #include "session.hpp"
 #include "support/feature_clips.hpp"
+#include "support/mlp_problem.hpp"
 
 namespace melgrad::emulated {
 namespace {
@@ -42,6 +44,19 @@ KernelAudit audit_kernel(const KernelTrace& one_clip, const KernelTrace& clips, 
   return audit;
 }
 
+std::vector<KernelTrace> trace_training(const testing::MlpProblem& problem, const MlpSpec& spec, int n_models,
+                                        MlpRoute route) {
+  emulation::Session session({.trace = true});
+  {
+    const std::vector<MlpJob> jobs(static_cast<std::size_t>(n_models), problem.job(spec));
+    make_cuda_mlp_stack(problem.training_set(), jobs, {.route = route, .norm = NormRoute::own})->train(1);
+  }
+  std::vector<KernelTrace> kernels = session.kernel_traces();
+  session.finish();
+  std::erase_if(kernels, [](const KernelTrace& kernel) { return kernel.name == "gemm_kernel"; });
+  return kernels;
+}
+
 }  // namespace
 
 FeatureAudit audit_features(ChromaRoute chroma) {
@@ -53,6 +68,21 @@ FeatureAudit audit_features(ChromaRoute chroma) {
   const auto clips = trace_kernels(plan, audit.n_clips, chroma);
   for (std::size_t i = 0; i < clips.size(); ++i) {  // the same kernels, in order of names
     audit.kernels.push_back(audit_kernel(one_clip.at(i), clips[i], audit.n_clips));
+    audit.device_bytes += audit.kernels.back().device_bytes;
+  }
+  return audit;
+}
+
+TrainingAudit audit_training(MlpRoute route) {
+  TrainingAudit audit{.n_models = 3, .shape = {{180, 100, 50, 8}, 128, 128}, .kernels = {}};
+  const testing::MlpProblem problem(audit.shape.n_rows, audit.shape.units.front(), audit.shape.units.back());
+  const MlpSpec spec{.hidden_layer_sizes = {100, 50}, .batch_size = audit.shape.batch_size};
+  audit.compulsory_bytes = 4 * (6 * routes::parameters(audit.shape.units) +
+                                (audit.shape.units.front() + 1.0) * audit.shape.n_rows);
+  const auto one = trace_training(problem, spec, 1, route);
+  const auto several = trace_training(problem, spec, audit.n_models, route);
+  for (std::size_t i = 0; i < several.size(); ++i) {  // the same kernels, in order of names
+    audit.kernels.push_back(audit_kernel(one.at(i), several[i], audit.n_models));
     audit.device_bytes += audit.kernels.back().device_bytes;
   }
   return audit;

@@ -40,6 +40,26 @@ TEST_SUITE("kernels_audit") {
       CHECK(n_passes == 2);
     }
   }
+
+  TEST_CASE("training moves whole sectors, and few bytes beyond the compulsory ones") {
+    if (!emulation::accesses_are_seen()) {
+      MESSAGE("skipped: accesses are counted in kernel_tests_race only");
+      return;
+    }
+    for (const MlpRoute route : {MlpRoute::block, MlpRoute::stack}) {
+      const TrainingAudit audit = audit_training(route);
+      const double ratio = audit.device_bytes / audit.compulsory_bytes;
+      const std::string name = route == MlpRoute::block ? "block" : "stack";
+      MESSAGE(name << ": " << ratio << " of the compulsory bytes of a step");
+      CHECK(ratio > 0.9);  // the rows of the resident matrix are shared
+      CHECK(ratio <= (route == MlpRoute::block ? 2.0 : 4.0));
+      for (const KernelAudit& kernel : audit.kernels) {
+        CAPTURE(name);
+        CAPTURE(kernel.trace.name);
+        if (kernel.device_bytes >= 0.1 * audit.compulsory_bytes) CHECK(kernel.useful_share >= 0.9);
+      }
+    }
+  }
 }
 
 }  // namespace melgrad::emulated
