@@ -95,7 +95,7 @@ TEST_SUITE("bench") {
   }
 
   TEST_CASE("synthetic recordings can be read, with labels and groups for every protocol") {
-    const TemporaryFolder folder;
+    const test::TemporaryFolder folder;
     const Manifest manifest = synthetic_recordings(folder.path(), 30);
     REQUIRE(manifest.clips.size() == 30);
     CHECK(manifest.clips[5].label == "mid");
@@ -106,7 +106,7 @@ TEST_SUITE("bench") {
   }
 
   TEST_CASE("bench --peers names the peers that an interpreter lacks, and does the rest") {
-    const TemporaryFolder folder;
+    const test::TemporaryFolder folder;
     // An interpreter without any library: -S leaves out site-packages, -I the user's.
     write_bytes(folder / "python", "#!/bin/sh\nexec python3 -I -S \"$@\"\n");
     std::filesystem::permissions(folder / "python", std::filesystem::perms::owner_all);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "host/core/json.hpp"
+#include "host/core/matrix.hpp"
 #include "host/core/philox.hpp"
 #include "support/audio_files.hpp"
 #include "support/program.hpp"
@@ -188,7 +189,7 @@ TEST_SUITE("limits") {
                         "new\nline.wav", "ä日.wav",         "<b>&amp;.wav",
                         "..wav"};
     int number = 0;
-    for (const std::string& label : {"-l", "b & c"})
+    for (const char* label : {"-l", "b & c"})
       for (const std::string& name : good)
         write_bytes(folder / "data" / label / name, wav_bytes(tone(number++)));
     write_bytes(folder / "data/-l/bad\xff.wav", wav_bytes(tone(99)));
