@@ -8,6 +8,7 @@
 #include "host/core/error.hpp"
 #include "host/core/parallel.hpp"
 #include "host/data/speaker_normalisation.hpp"
+#include "host/data/speaker_normalisation.hpp"
 #include "host/data/standard_scaler.hpp"
 #include "host/evaluation/protocol_plan.hpp"
 #include "host/evaluation/test_predictions.hpp"
@@ -166,6 +167,8 @@ ProtocolResult own_result_of(const ProtocolResult& network, const Dataset& datas
   result.protocol = Protocol::own;
   result.why_not = network.why_not;
   result.notes = network.notes;
+  // These models are not asked about copies.
+  std::erase_if(result.notes, [](const std::string& note) { return note.starts_with("test-time copies"); });
   // These models are not asked about copies.
   std::erase_if(result.notes, [](const std::string& note) { return note.starts_with("test-time copies"); });
   result.labels = network.labels;
