@@ -69,7 +69,7 @@ TEST_SUITE("bench") {
     CHECK(json["figures"].size() == 1);
     CHECK(json["figures"][0]["bars"][1]["value"] == 2.5);
     const std::string text = bench_text(report, example_peaks);
-    CHECK_MESSAGE(text.find("5 clips/s, 20 times real time, 0 M samples/s, 2.00 GB/s (25 % of a copy), "
+    CHECK_MESSAGE(text.find("5.00 clips/s, 20 times real time, 0 M samples/s, 2.00 GB/s (25 % of a copy), "
                             "3.0 GFLOP/s (5 % of multiply-adds)") != std::string::npos,
                   text);
   }

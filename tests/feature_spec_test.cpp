@@ -223,7 +223,7 @@ TEST_SUITE("feature_spec") {
     CHECK(refusal(R"({"sample_rate": 768001, "descriptors": [{"kind": "mfcc"}]})") ==
           "sample_rate: 768001 is not in [0, 768000]");
     CHECK(refusal(R"({"samplerate": 8000})") ==
-          "unknown name 'samplerate'; known are: name, sample_rate, stft, descriptors");
+          "unknown name 'samplerate'; known are: name, sample_rate, speed, pitch, stft, descriptors");
   }
 
   TEST_CASE("a spec made in code is checked like one from a file") {

@@ -224,9 +224,8 @@ TEST_SUITE("report_html") {
     const TemporaryFolder folder;
     write_bytes(folder / "fonts.conf", "<?xml version=\"1.0\"?><fontconfig></fontconfig>");
     write_results(example_report(emotions()), folder / "results.json");
-    setenv("FONTCONFIG_FILE", (folder / "fonts.conf").c_str(), 1);
-    const ProgramRun run = run_melgrad({"report", folder / ""});
-    unsetenv("FONTCONFIG_FILE");
+    const ProgramRun run = run_melgrad(
+        {"report", folder / ""}, {.variables = {"FONTCONFIG_FILE=" + (folder / "fonts.conf").string()}});
     CHECK(run.status == 1);
     CHECK(contains(run.err, "install the package fonts-liberation"));
     CHECK_FALSE(fs::exists(folder / "report.pdf"));

@@ -60,11 +60,11 @@ ProgramRun run(const TemporaryFolder& folder, const std::string& out, const Word
   return done;
 }
 
-// Without what results_schema.md excepts: clocks, what follows from them, what came from the cache, and the
-// device's words, which tell its threads.
+// Without what results_schema.md excepts: clocks, what follows from them, what came from the cache, the
+// device's words, which tell its threads, and the command line.
 Json comparable(const Json& json) {
   static const std::set<std::string> excepted = {"clips_per_second", "real_time_factor", "cached_clips",
-                                                 "device_description"};
+                                                 "device_description", "command_line"};
   Json rest = json;
   if (rest.is_object())
     for (auto item = rest.begin(); item != rest.end();)

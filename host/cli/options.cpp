@@ -211,6 +211,10 @@ void NetworkOptions::add(CLI::App& app) {
   mlp_.add(app, group, notebook_mlp());
 }
 
+void NetworkOptions::check() const {
+  static_cast<void>(mlp_.read(notebook_mlp()));
+}
+
 MlpSpec NetworkOptions::read(const FeatureSpec& features) const {
   const bool is_speech = network_ == "auto" ? features.name.starts_with("speech") : network_ == "speech";
   return mlp_.read(is_speech ? speech_mlp() : notebook_mlp());

@@ -178,6 +178,8 @@ MlpSpec speech_mlp();
 class NetworkOptions {
  public:
   void add(CLI::App& app);
+  // Throws UsageError where an option is wrong, whatever the features.
+  void check() const;
   MlpSpec read(const FeatureSpec& features) const;
 
  private:

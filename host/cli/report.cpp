@@ -48,6 +48,7 @@ int report(const ReportOptions& options, Console& console) {
     if (!has_extension(options.output, ".pdf"))
       fail_usage("-o {}: the name has to end in .pdf", options.output);
     pdf = options.output;
+    fs::create_directories(fs::absolute(pdf).parent_path());
     options.overwrite.check(pdf.string());
     options.overwrite.check(fs::path(pdf).replace_extension(".html").string());
   }
@@ -57,7 +58,6 @@ int report(const ReportOptions& options, Console& console) {
   if (!options.learning_curve.empty())
     results.learning_curve = read_json(options.learning_curve, learning_points_from_json);
   if (!options.bench.empty() || !options.learning_curve.empty()) write_results(results, file);
-  fs::create_directories(fs::absolute(pdf).parent_path());
   const ReportFiles files = write_report(results, pdf);
   for (const std::string& warning : files.warnings) console.warn(warning);
   if (console.json())

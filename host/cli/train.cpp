@@ -38,6 +38,7 @@ int train(const TrainOptions& options, const CommonOptions& common, Console& con
   evaluation_spec.random_state = common.random_state;
   if (evaluation_spec.tta && !treatment.augment)
     fail_usage("--tta asks about the copies that --augment reads");
+  options.network.check();
   options.overwrite.check(options.output);
   const FileLock lock(options.output + ".lock", options.output);
   remove_leftover_temporaries(options.output);

@@ -8,7 +8,6 @@
 #include "host/core/error.hpp"
 #include "host/core/parallel.hpp"
 #include "host/data/speaker_normalisation.hpp"
-#include "host/data/speaker_normalisation.hpp"
 #include "host/data/standard_scaler.hpp"
 #include "host/evaluation/protocol_plan.hpp"
 #include "host/evaluation/test_predictions.hpp"

@@ -146,6 +146,7 @@ std::vector<std::byte> file_image(const Classifier& classifier) {
   writer.attribute("feature_spec", texts.feature_spec);
   writer.attribute("provenance", texts.provenance);
   writer.attribute("checksum", checksum(texts, classifier));
+  writer.attribute("n_members", static_cast<std::int64_t>(classifier.further_members.size() + 1));
   writer.attribute("speaker_normalised", std::int64_t{classifier.is_speaker_normalised});
   write_parameters(classifier.parameters, "", writer);
   for (std::size_t member = 1; member <= classifier.further_members.size(); ++member)
@@ -164,20 +165,15 @@ void check_format(const hdf5::Reader& reader) {
     fail("a model of format version {}; this program reads version {}", version, model_format_version);
 }
 
-bool has_group(const hdf5::Reader& reader, const std::string& parent, const std::string& name) {
-  return std::ranges::count(reader.names(parent), name) > 0;
-}
-
-MlpParameters read_parameters(const hdf5::Reader& reader, const std::string& prefix) {
+// The datasets that a network of this spec has: listing a group that is damaged can end in HDF5 itself.
+MlpParameters read_parameters(const hdf5::Reader& reader, const MlpSpec& spec, const std::string& prefix) {
   MlpParameters parameters;
-  const std::size_t n_layers = reader.names(prefix + "weights").size();
-  for (std::size_t l = 0; l < n_layers; ++l) {
+  const std::size_t n_hidden = spec.hidden_layer_sizes.size();
+  for (std::size_t l = 0; l <= n_hidden; ++l) {
     parameters.weights.push_back(reader.matrix(fmt::format("{}weights/{}", prefix, l)));
     parameters.biases.push_back(reader.floats(fmt::format("{}biases/{}", prefix, l)));
   }
-  if (!has_group(reader, prefix.empty() ? "/" : prefix, "batch_norms")) return parameters;
-  const std::size_t n_norms = reader.names(prefix + "batch_norms").size();
-  for (std::size_t l = 0; l < n_norms; ++l)
+  for (std::size_t l = 0; spec.batch_norm && l < n_hidden; ++l)
     parameters.batch_norms.push_back({reader.floats(prefix + norm_name(l, "gamma")),
                                       reader.floats(prefix + norm_name(l, "running_mean")),
                                       reader.floats(prefix + norm_name(l, "running_var"))});
@@ -189,18 +185,6 @@ Classifier read_classifier(const hdf5::Reader& reader) {
   const Texts texts{reader.string_attribute("mlp_spec"), reader.string_attribute("feature_spec"),
                     reader.string_attribute("provenance")};
   Classifier classifier;
-  classifier.parameters = read_parameters(reader, "");
-  if (has_group(reader, "/", "members")) {
-    const std::size_t n_members = reader.names("members").size();
-    for (std::size_t member = 1; member <= n_members; ++member)
-      classifier.further_members.push_back(read_parameters(reader, member_prefix(member)));
-  }
-  classifier.is_speaker_normalised = reader.integer_attribute("speaker_normalised") != 0;
-  classifier.scaling = {reader.floats("scaler/mean"), reader.floats("scaler/scale")};
-  classifier.labels = reader.strings("labels");
-  const std::string expected = reader.string_attribute("checksum");
-  const std::string found = checksum(texts, classifier);
-  if (found != expected) fail("damaged: its content has the checksum {}, not {}", found, expected);
   try {
     classifier.spec = from_json_fields<MlpSpec>(parse_json(texts.mlp_spec));
     classifier.features = feature_spec_from_json(parse_json(texts.feature_spec));
@@ -210,6 +194,17 @@ Classifier read_classifier(const hdf5::Reader& reader) {
   } catch (const UsageError& error) {  // the file's fault and not the command line's
     fail("{}", error.what());
   }
+  classifier.parameters = read_parameters(reader, classifier.spec, "");
+  const std::int64_t n_members = reader.integer_attribute("n_members");
+  for (std::int64_t member = 1; member < n_members; ++member)
+    classifier.further_members.push_back(
+        read_parameters(reader, classifier.spec, member_prefix(static_cast<std::size_t>(member))));
+  classifier.is_speaker_normalised = reader.integer_attribute("speaker_normalised") != 0;
+  classifier.scaling = {reader.floats("scaler/mean"), reader.floats("scaler/scale")};
+  classifier.labels = reader.strings("labels");
+  const std::string expected = reader.string_attribute("checksum");
+  const std::string found = checksum(texts, classifier);
+  if (found != expected) fail("damaged: its content has the checksum {}, not {}", found, expected);
   check_classifier(classifier);
   return classifier;
 }

@@ -9,7 +9,8 @@
 //   /scaler/mean, /scaler/scale [n_features] f4, as StandardScaler's mean_ and scale_
 //   /labels         [n_classes] strings
 //   attributes      format = "melgrad model", format_version, mlp_spec, feature_spec and provenance (JSON),
-//                   speaker_normalised (0 or 1: speaker_normalisation.hpp), checksum (XXH3, 128 bits, of all
+//                   n_members (networks, of which the first is not in /members), speaker_normalised (0 or
+//                   1: speaker_normalisation.hpp), checksum (XXH3, 128 bits, of all
 //                   of the above but the format's name and version)
 
 #include <filesystem>

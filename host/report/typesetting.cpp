@@ -61,12 +61,14 @@ class Typesetter {
     pango_context_set_language(context_.get(), pango_language_from_string("en"));
   }
 
+  // Pango lists "Sans" and its like in any case.
   bool has_fonts() const {
-    PangoFontFamily** found = nullptr;
-    int n_found = 0;
-    pango_font_map_list_families(map_.get(), &found, &n_found);
-    g_free(found);
-    return n_found > 0;
+    const DescriptionHandle description(pango_font_description_new());
+    pango_font_description_set_family(description.get(), families(Face::sans));
+    PangoFont* const font = pango_context_load_font(context_.get(), description.get());
+    if (font == nullptr) return false;
+    g_object_unref(font);
+    return true;
   }
 
   LayoutHandle layout(const Font& font) const {
