@@ -82,11 +82,10 @@ Command make_bench_command(CLI::App& program, CommonOptions& common) {
       ->check(CLI::IsMember({"features", "training", "search", "end-to-end", "grid", "all"}))
       ->type_name("features|training|search|end-to-end|grid|all")
       ->capture_default_str();
-  // Without a value CLI11 hands on "true", as for a flag.
   app.add_option_function<std::string>(
          "--peers",
          [options](const std::string& python) {
-           options->bench.python = python == "true" ? "python3" : python;
+           options->bench.python = python.empty() ? "python3" : python;
          },
          "measure the peers, too, by the Python interpreter that has them; python3 where none is named")
       ->type_name("PYTHON")
