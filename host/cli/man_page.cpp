@@ -95,7 +95,7 @@ std::string command_section(const CommandText& command) {
 std::string man_page(const CLI::App& program, const std::string& version) {
   const std::vector<CommandText> commands = command_texts(program);
   std::string text = fmt::format(
-      ".TH MELGRAD 1 \"\" \"{}\" \"User Commands\"\n.SH NAME\n"
+      ".TH MELGRAD 1 \"\" \"{}\" \"User Commands\"\n.ad l\n.nh\n.SH NAME\n"
       "melgrad \\- from labelled recordings to trained, honestly evaluated classifiers\n"
       ".SH SYNOPSIS\n",
       version);
