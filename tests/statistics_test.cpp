@@ -137,7 +137,7 @@ TEST_SUITE("statistics") {
     }
   }
 
-  TEST_CASE("siblings share group and label, and the statement where one is known") {
+  TEST_CASE("siblings share group and label, and statement and intensity where these are known") {
     Dataset dataset = example_dataset(
         {{"a", "1", "", ""}, {"a", "1", "", ""}, {"a", "2", "", ""}, {"b", "1", "", ""}, {"a", "", "", ""}});
     const Split split{.name = "split", .train = {0, 4}, .test = {1, 2, 3}, .left_out = {}};
@@ -147,6 +147,11 @@ TEST_SUITE("statistics") {
     CHECK(Siblings(dataset).description() == "same group, label and statement");
     CHECK(Siblings(dataset).in_training(split) == std::vector<bool>{false, false, false});
     dataset.clips[1].attributes["statement"] = "01";
+    CHECK(Siblings(dataset).in_training(split) == std::vector<bool>{true, false, false});
+    dataset.clips[1].attributes["intensity"] = "strong";
+    CHECK(Siblings(dataset).description() == "same group, label, statement and intensity");
+    CHECK(Siblings(dataset).in_training(split) == std::vector<bool>{false, false, false});
+    dataset.clips[0].attributes["intensity"] = "strong";
     CHECK(Siblings(dataset).in_training(split) == std::vector<bool>{true, false, false});
     const Dataset nobody = example_dataset({{"a", "", "", ""}, {"a", "", "", ""}, {"b", "", "", ""}});
     CHECK(Siblings(nobody).description().empty());

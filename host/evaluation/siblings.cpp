@@ -3,23 +3,35 @@
 #include <algorithm>
 #include <map>
 #include <tuple>
+#include <utility>
+
+#include "host/core/error.hpp"
 
 namespace melgrad {
 
 Siblings::Siblings(const Dataset& dataset) : family_(dataset.clips.size(), -1) {
   if (dataset.group_names.empty()) return;
-  const bool with_statement = std::ranges::any_of(
-      dataset.clips, [](const Clip& clip) { return clip.attributes.contains("statement"); });
-  description_ = with_statement ? "same group, label and statement" : "same group and label";
-  std::map<std::tuple<int, int, std::string>, int> families;
+  std::vector<std::string> alike;  // attributes
+  for (const char* attribute : {"statement", "intensity"})
+    if (std::ranges::any_of(dataset.clips,
+                            [&](const Clip& clip) { return clip.attributes.contains(attribute); }))
+      alike.emplace_back(attribute);
+  std::vector<std::string> words = {"group", "label"};
+  words.insert(words.end(), alike.begin(), alike.end());
+  const std::string last = words.back();
+  words.pop_back();
+  description_ = fmt::format("same {} and {}", fmt::join(words, ", "), last);
+
+  std::map<std::tuple<int, int, std::vector<std::string>>, int> families;
   for (std::size_t i = 0; i < family_.size(); ++i) {
     if (dataset.groups[i] < 0) continue;
-    std::string statement;
-    if (const auto& attributes = dataset.clips[i].attributes; with_statement)
-      if (const auto found = attributes.find("statement"); found != attributes.end())
-        statement = found->second;
+    std::vector<std::string> values;
+    for (const std::string& attribute : alike) {
+      const auto found = dataset.clips[i].attributes.find(attribute);
+      values.push_back(found == dataset.clips[i].attributes.end() ? std::string() : found->second);
+    }
     const auto [family, is_new] =
-        families.try_emplace({dataset.groups[i], dataset.labels[i], statement}, n_families_);
+        families.try_emplace({dataset.groups[i], dataset.labels[i], std::move(values)}, n_families_);
     n_families_ += is_new;
     family_[i] = family->second;
   }

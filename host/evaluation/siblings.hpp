@@ -9,11 +9,12 @@
 namespace melgrad {
 
 // Two clips of one group and label are siblings; where the clips' names say the statement (the sentence that
-// is spoken), it has to be the same, too: then they are takes of one recording.
+// is spoken) or the intensity, these have to be the same, too: then they are takes of one recording.
 class Siblings {
  public:
   explicit Siblings(const Dataset& dataset);
-  // "same group, label and statement"; empty where no clip names a group: then nothing has siblings.
+  // "same group, label, statement and intensity"; empty where no clip names a group: then nothing has
+  // siblings.
   const std::string& description() const { return description_; }
   // [split.test]: whether each has a sibling among split.train.
   std::vector<bool> in_training(const Split& split) const;
