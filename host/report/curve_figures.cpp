@@ -13,6 +13,7 @@ namespace melgrad {
 namespace {
 
 constexpr double left_margin = 24;
+constexpr Index fewest_predictions = 10;  // of a bin whose accuracy is worth a mark
 constexpr double top_margin = 13;
 constexpr double bottom_margin = 20;
 
@@ -76,6 +77,7 @@ Drawing loss_drawing(const Results& results, double width, double height) {
   frame.x = {1, static_cast<double>(n_epochs), frame.box.x, frame.box.right()};
   frame.y = {low * 0.9, high * 1.1, frame.box.bottom(), frame.box.y, true};
   std::vector<double> y_ticks = log_ticks(frame.y.low, frame.y.high);
+  if (y_ticks.size() < 2) y_ticks = ticks(frame.y.low, frame.y.high, 4);
   std::vector<std::string> y_labels;
   for (const double tick : y_ticks) y_labels.push_back(tick_text(tick));
   draw_y_axis(drawing, frame, y_ticks, y_labels, "training loss");
@@ -176,7 +178,7 @@ Drawing calibration_drawing(const Results& results, double width, double height)
     Index most = 1;
     for (const ReliabilityBin& bin : calibration.bins) most = std::max(most, bin.n_test);
     for (const ReliabilityBin& bin : calibration.bins) {
-      if (bin.n_test == 0) continue;
+      if (bin.n_test < fewest_predictions) continue;
       const Point centre{frame.x.at(bin.mean_probability), frame.y.at(bin.accuracy)};
       path.points.push_back(centre);
       const double share = static_cast<double>(bin.n_test) / static_cast<double>(most);

@@ -1,7 +1,6 @@
 #include "host/report/document.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include "host/core/error.hpp"
 #include "host/report/findings.hpp"
@@ -90,12 +89,12 @@ Markup abstract_of(const Results& results) {
   if (speaker != nullptr)
     text += fmt::format(" On {}, {} is right for {}", protocol_title(Protocol::speaker, data), the_model,
                         accuracy_text(*speaker));
-  if (speaker != nullptr && random != nullptr)
-    text += fmt::format("; on {}, for {}: a random split {} by {:.1f} points",
-                        protocol_title(Protocol::random, data), accuracy_text(*random),
-                        random->metrics.accuracy >= speaker->metrics.accuracy ? "flatters" : "errs",
-                        100 * std::abs(random->metrics.accuracy - speaker->metrics.accuracy));
-  else if (random != nullptr)
+  if (speaker != nullptr && random != nullptr) {
+    text += fmt::format("; on {}, for {}", protocol_title(Protocol::random, data), accuracy_text(*random));
+    const double gap = 100 * (random->metrics.accuracy - speaker->metrics.accuracy);
+    if (gap > 0) text += fmt::format(": a random split flatters by {:.1f} points", gap);
+  }
+  if (speaker == nullptr && random != nullptr)
     text += fmt::format(" On {}, {} is right for {}", protocol_title(Protocol::random, data), the_model,
                         accuracy_text(*random));
   if (speaker != nullptr || random != nullptr) text += '.';
@@ -246,7 +245,7 @@ Table models_table(const Results& results) {
     }
   const bool has_gap = has(Protocol::random) && has(Protocol::speaker);
   if (has_gap) table.header.emplace_back("gap");
-  for (const char* column : {"UAR", "macro F1", "tuning", "training", "a clip"})
+  for (const char* column : {"UAR", "macro F1", "tuning", "training", "per clip"})
     table.header.emplace_back(column);
   double best = -1;
   for (const std::string& name : model_names(results.models)) {
