@@ -398,6 +398,24 @@ TEST_SUITE("cli") {
     CHECK_MESSAGE(evaluated.err.find("n_mfcc") != std::string::npos, evaluated.err);
   }
 
+  TEST_CASE("groups of speech are chosen in any order") {
+    const TemporaryFolder folder;
+    write_recordings(folder / "data");
+    const ProgramRun extracted =
+        run_melgrad({"extract", folder / "data", "--pattern", pattern, "--features", "speech",
+                     "--speech-groups", "prosody,mfcc", "-o", folder / "f.h5"});
+    REQUIRE_MESSAGE(extracted.status == 0, extracted.err);
+    const Json cache = Json::parse(run_melgrad({"info", folder / "f.h5", "--json"}).out);
+    CHECK(cache["feature_spec"]["name"] == "speech, groups mfcc+prosody");
+    CHECK(cache["feature_spec"]["descriptors"][0]["groups"] == Json({"mfcc", "prosody"}));
+    REQUIRE(run_melgrad({"export", folder / "f.h5", "-o", folder / "x.csv"}).status == 0);
+    std::istringstream csv(read_bytes(folder / "x.csv"));
+    std::string line;
+    REQUIRE(std::getline(csv, line));
+    CHECK(line.starts_with("path,label,group,speech_mfcc_0_mean,"));
+    CHECK(line.ends_with(",speech_prosody_db_peak_position\r"));
+  }
+
   TEST_CASE("info describes the program, a cache and a model") {
     const TemporaryFolder folder;
     extract_and_train(folder);
@@ -442,6 +460,10 @@ TEST_SUITE("cli") {
         {{"run", "d", "--threads", "-1"}, "--threads"},
         {{"run", "d", "--device", "gpu"}, "not one of auto, cpu, cuda, cuda:N"},
         {{"run", "d", "--features", "notebok"}, "notebok"},
+        {{"run", "d", "--n-fft", "1024"}, "--n-fft: the feature set 'speech' has frames of its own"},
+        {{"run", "d", "--speech-groups", "mfc"}, "'mfc' is not one of: mfcc, mfcc_delta"},
+        {{"extract", "d", "-o", "f.h5", "--speech-groups", "mfcc"},
+         "the feature set 'notebook' has no speech"},
         {{"export", "f.h5", "-o", "x.onnx"}, "has to end in .npz or .csv"}};
     for (const Case& each : cases) {
       const ProgramRun run = run_melgrad(each.arguments);

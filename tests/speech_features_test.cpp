@@ -4,10 +4,11 @@
 #include <cmath>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host/core/error.hpp"
-#include "host/cpu/cpu_engine.hpp"
+#include "host/cpu/speech_features.hpp"
 #include "host/features/feature_plan.hpp"
 #include "support/feature_clips.hpp"
 #include "support/golden_speech.hpp"
@@ -28,7 +29,7 @@ FeaturePlan speech_plan(const std::vector<SpeechGroup>& groups = all_speech_grou
 }
 
 std::unique_ptr<FeatureExtractor> speech_extractor(const FeaturePlan& plan, int n_threads = 1) {
-  return make_cpu_engine({.n_threads = n_threads})->feature_extractor(plan);
+  return make_speech_feature_extractor(plan, n_threads);
 }
 
 // The spread of each value over the golden clips, at least 1e-4 of the largest: values are of many units.
@@ -148,6 +149,15 @@ TEST_SUITE("speech_features") {
       CHECK(track.values.cols == plan.n_frames(4000));
     }
     CHECK(names == std::vector<std::string>{"mfcc", "log_mel", "contrast", "shape"});
+  }
+
+  TEST_CASE("frames of 25 ms stand every 10 ms, and a clip has one at least") {
+    const FeaturePlan plan = speech_plan();
+    const std::vector<std::pair<Index, Index>> counts{{1, 1},   {399, 1}, {400, 1},
+                                                      {559, 1}, {560, 2}, {16000, 98}};
+    for (const auto& [n_samples, n_frames] : counts) CHECK(plan.n_frames(n_samples) == n_frames);
+    CHECK_THROWS_WITH_AS(make_feature_plan(plan.spec, 48000), "sample rate: 48000 Hz; speech is of 16000 Hz",
+                         UsageError);
   }
 
   TEST_CASE("an empty clip is refused") {

@@ -157,6 +157,9 @@ void FeatureOptions::add(CLI::App& app) {
 
 FeatureSpec FeatureOptions::read() const {
   FeatureSpec spec = feature_spec(features_);
+  if (std::holds_alternative<Speech>(spec.descriptors[0].descriptor) && !stft_.given().empty())
+    fail_usage("{}: the feature set '{}' has frames of its own; --features takes another set",
+               option_name(stft_.given().begin().key()), spec.name);
   if (sample_rate_ >= 0) spec.sample_rate = sample_rate_;
   std::vector<std::string> changes;
   change(spec.stft, stft_, "", changes);
