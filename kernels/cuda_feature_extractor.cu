@@ -90,7 +90,7 @@ class VendorSpectra {
 struct Slot {
   DeviceBuffer<std::byte> device;
   PinnedBuffer<std::byte> upload, download;
-  Event uploaded, computed, downloaded;
+  Event uploaded, downloaded;
   bool is_busy = false;
   PartSize part;
 
@@ -136,7 +136,6 @@ class CudaFeatureExtractor final : public FeatureExtractor {
     name_for_profiler(kernels_, "melgrad kernels");
     for (const Slot& slot : slots_) {
       name_for_profiler(slot.uploaded, "melgrad uploaded");
-      name_for_profiler(slot.computed, "melgrad computed");
       name_for_profiler(slot.downloaded, "melgrad downloaded");
     }
   }
@@ -239,7 +238,6 @@ class CudaFeatureExtractor final : public FeatureExtractor {
     }
     compute(planner_.device_part(batch, part, layout, with_tracks, slot.device.data()),
             tables_.tables(with_tracks));
-    slot.computed.record(kernels_);
     {
       // On the kernels' stream: the copies' one is to be free for the next upload.
       const std::size_t bytes = planner_.result_bytes(part, with_tracks);

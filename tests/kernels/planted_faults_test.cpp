@@ -7,6 +7,7 @@
 #include <array>
 #include <cstring>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <string>
 #include <vector>
@@ -105,13 +106,35 @@ std::string said_of(const Work& work, Saboteur& saboteur, const std::vector<floa
   }
 }
 
-// Places where nothing happens, with the reason.
+// What may be left out without a consequence, in one piece of work: so many places of a file.
 struct Needless {
   Sabotage how;
-  std::string place;  // without the number of the line
+  const char* of;  // in the place's name
+  int at_most;
+};
+const Needless needless[] = {
+    // Another barrier follows before anybody touches shared memory: phases end with one, and tiles, sums and
+    // loops begin with one.
+    {Sabotage::no_barrier, "clip_kernels.cu", 3},
+    {Sabotage::no_barrier, "feature_kernels.cu", 1},
+    {Sabotage::no_barrier, "feature_stages.cuh", 1},
+    {Sabotage::no_barrier, "mlp_block.cu", 5},
+    {Sabotage::no_barrier, "mlp_network.cuh", 2},
+    // A barrier of the block follows before a warp's count of peaks is read again.
+    {Sabotage::no_syncwarp, "feature_stages.cuh", 2},
+    // Scratch for the largest bank, and padding behind the last member.
+    {Sabotage::short_array, "dynamic array", 2},
+    // Rows end in padding that nobody touches.
+    {Sabotage::short_allocation, "cuda_mlp_stack.cu", 4},
+    {Sabotage::short_allocation, "mlp_stack_run.cu", 6},
+    {Sabotage::short_allocation, "cuda_feature_extractor.cu", 1},
+    // A stream that goes has been waited for already; what it waits for itself; a wait follows anyway.
+    {Sabotage::no_call, "cuda_handles.hpp", 1},
+    {Sabotage::no_call, "cuda_feature_extractor.cu", 1},
+    {Sabotage::no_call, "mlp_models.cu", 2},
 };
 
-void check_all_are_caught(const Work& work, const std::vector<Needless>& needless) {
+void check_all_are_caught(const Work& work) {
   if (!emulation::accesses_are_seen()) {
     MESSAGE("skipped: races are seen in kernel_tests_race only");
     return;
@@ -120,6 +143,7 @@ void check_all_are_caught(const Work& work, const std::vector<Needless>& needles
   std::vector<float> right;
   on_gpu([&] { right = work(); }, {.saboteur = &watcher});
   std::map<std::string, int> n_caught;
+  std::array<int, std::size(needless)> n_needless{};
   for (const SabotagedPlace& place : watcher.seen()) {
     Saboteur saboteur(place);
     const std::string said = said_of(work, saboteur, right);
@@ -128,12 +152,25 @@ void check_all_are_caught(const Work& work, const std::vector<Needless>& needles
       ++n_caught[kind];
       continue;
     }
+    bool is_known = false;
+    for (std::size_t i = 0; i < n_needless.size(); ++i) {
+      if (place.how != needless[i].how || place.place.find(needless[i].of) == std::string::npos) continue;
+      is_known = true;
+      ++n_needless[i];
+    }
     CAPTURE(kind);
     CAPTURE(place.place);
-    bool is_known = false;
-    for (const Needless& each : needless)
-      is_known = is_known || (each.how == place.how && place.place.starts_with(each.place));
     CHECK(is_known);
+  }
+  for (std::size_t i = 0; i < n_needless.size(); ++i) {
+    const std::string what =
+        std::string(kinds.at(static_cast<std::size_t>(needless[i].how))) + " in " + needless[i].of;
+    CAPTURE(what);
+    CHECK(n_needless[i] <= needless[i].at_most);
+  }
+  for (const char* const kind : {kinds[1], kinds[3], kinds[5], kinds[6]}) {
+    CAPTURE(kind);
+    CHECK(n_caught[kind] > 0);
   }
   for (const auto& [kind, n] : n_caught) MESSAGE(kind << ": " << n << " of them caught");
 }
@@ -142,22 +179,22 @@ void check_all_are_caught(const Work& work, const std::vector<Needless>& needles
 
 TEST_SUITE("kernels_planted") {
   TEST_CASE("features by the fused transform") {
-    check_all_are_caught([] { return features(TransformRoute::automatic, ChromaRoute::recomputed); }, {});
+    check_all_are_caught([] { return features(TransformRoute::automatic, ChromaRoute::recomputed); });
   }
   TEST_CASE("features with magnitudes kept") {
-    check_all_are_caught([] { return features(TransformRoute::automatic, ChromaRoute::stored); }, {});
+    check_all_are_caught([] { return features(TransformRoute::automatic, ChromaRoute::stored); });
   }
   TEST_CASE("features by cuFFT") {
-    check_all_are_caught([] { return features(TransformRoute::vendor, ChromaRoute::recomputed); }, {});
+    check_all_are_caught([] { return features(TransformRoute::vendor, ChromaRoute::recomputed); });
   }
   TEST_CASE("training by a block for each model") {
-    check_all_are_caught([] { return training(MlpRoute::block, NormRoute::own, false); }, {});
+    check_all_are_caught([] { return training(MlpRoute::block, NormRoute::own, false); });
   }
   TEST_CASE("training side by side") {
-    check_all_are_caught([] { return training(MlpRoute::stack, NormRoute::own, true); }, {});
+    check_all_are_caught([] { return training(MlpRoute::stack, NormRoute::own, true); });
   }
   TEST_CASE("training side by side, with cuDNN's stand-in") {
-    check_all_are_caught([] { return training(MlpRoute::stack, NormRoute::vendor, true); }, {});
+    check_all_are_caught([] { return training(MlpRoute::stack, NormRoute::vendor, true); });
   }
 }
 
