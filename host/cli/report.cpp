@@ -3,11 +3,12 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <fstream>
 #include <memory>
 
 #include "host/audio/folder_scan.hpp"
 #include "host/cli/commands.hpp"
+#include "host/core/file_system.hpp"
+#include "host/core/parse_json.hpp"
 #include "host/report/measurements.hpp"
 #include "host/report/report_files.hpp"
 #include "host/report/results.hpp"
@@ -29,11 +30,8 @@ struct ReportOptions {
 // A file that another command wrote; check(json) throws where it is no such file.
 template <class Check>
 Json read_json(const fs::path& file, Check&& check) {
-  std::ifstream stream(file);
-  if (!stream) fail("{}: cannot be read", file.string());
   return with_context(file.string(), [&] {
-    Json json = Json::parse(stream, nullptr, false);
-    if (json.is_discarded()) fail("is not JSON");
+    Json json = parse_json(read_text_file(file));
     check(json);
     return json;
   });
