@@ -10,7 +10,7 @@ namespace melgrad {
 namespace {
 
 constexpr int n_estimators = 200;
-constexpr int n_search_estimators = 50;  // the order of the candidates shows earlier than the best accuracy
+constexpr int n_search_estimators = 20;  // the order of the candidates shows earlier than the best accuracy
 
 struct ForestCandidate {
   const char* max_features;
