@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -17,6 +16,7 @@
 #include "host/core/launcher.hpp"
 #include "host/core/philox.hpp"
 #include "support/audio_files.hpp"
+#include "support/clockless_json.hpp"
 #include "support/program.hpp"
 
 using namespace melgrad;
@@ -64,16 +64,7 @@ std::vector<std::string> sweep(const TemporaryFolder& folder, const std::string&
 
 // What a sweep's JSON says, but for the clocks.
 Json results_in(const fs::path& file) {
-  const std::function<Json(const Json&)> strip = [&](const Json& json) {
-    Json rest = json;
-    if (rest.is_object())
-      for (auto item = rest.begin(); item != rest.end();)
-        item = item.key().ends_with("seconds") || item.key() == "date" ? rest.erase(item) : std::next(item);
-    if (rest.is_structured())
-      for (Json& each : rest) each = strip(each);
-    return rest;
-  };
-  return strip(Json::parse(read_bytes(file)));
+  return without_clocks(Json::parse(read_bytes(file)));
 }
 
 std::optional<LaunchedProcess> launcher(const std::map<std::string, std::string>& variables) {

@@ -8,13 +8,13 @@
 #include <cmath>
 #include <csignal>
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <thread>
 
 #include "host/core/json.hpp"
 #include "host/core/philox.hpp"
 #include "support/audio_files.hpp"
+#include "support/clockless_json.hpp"
 #include "support/program.hpp"
 
 using namespace melgrad;
@@ -63,16 +63,7 @@ std::size_t lines(const fs::path& file) {
 
 // What the JSON says, but for the clocks and the files' names.
 Json results_in(const fs::path& file) {
-  const std::function<Json(const Json&)> strip = [&](const Json& json) {
-    Json rest = json;
-    if (rest.is_object())
-      for (auto item = rest.begin(); item != rest.end();)
-        item = item.key().ends_with("seconds") || item.key() == "date" ? rest.erase(item) : std::next(item);
-    if (rest.is_structured())
-      for (Json& each : rest) each = strip(each);
-    return rest;
-  };
-  return strip(Json::parse(read_bytes(file)));
+  return without_clocks(Json::parse(read_bytes(file)));
 }
 
 // Waits until the journal has so many lines; false once the program has ended.

@@ -17,6 +17,7 @@
 #include "host/cache/extraction.hpp"
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
+#include "host/core/temporary_folder.hpp"
 #include "host/features/feature_plan.hpp"
 
 namespace melgrad {

@@ -5,6 +5,7 @@
 #include "host/bench/training_peer.hpp"
 #include "host/cache/extraction.hpp"
 #include "host/core/philox.hpp"
+#include "host/core/temporary_folder.hpp"
 #include "host/data/dataset.hpp"
 #include "host/data/standard_scaler.hpp"
 #include "host/models/trainer.hpp"

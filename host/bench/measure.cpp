@@ -1,13 +1,7 @@
 #include "host/bench/measure.hpp"
 
-#include <stdlib.h>
-
 #include <algorithm>
 #include <cassert>
-#include <string>
-#include <system_error>
-
-#include "host/core/error.hpp"
 
 namespace melgrad {
 
@@ -30,18 +24,6 @@ Timing measure(const std::function<void()>& work, int repeats) {
     wall.push_back(wall_seconds() - wall_begin);
   }
   return {median_range(cpu), median_range(wall)};
-}
-
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "melgrad-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr)
-    fail("{}: cannot make a temporary folder: {}", name, std::system_category().message(errno));
-  path_ = name;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;  // a destructor has nobody to tell
-  std::filesystem::remove_all(path_, ignored);
 }
 
 }  // namespace melgrad

@@ -11,6 +11,7 @@
 #include "host/cli/commands.hpp"
 #include "host/cli/inputs.hpp"
 #include "host/core/parallel.hpp"
+#include "host/core/temporary_folder.hpp"
 
 namespace melgrad {
 namespace {

@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <iterator>
 #include <string_view>
@@ -12,35 +9,13 @@
 
 #include "host/audio/folder_scan.hpp"
 #include "host/core/error.hpp"
+#include "host/core/temporary_folder.hpp"
 #include "host/cpu/cpu_engine.hpp"
 #include "host/data/altered_copies.hpp"
 #include "host/data/speaker_normalisation.hpp"
 #include "host/features/alterations.hpp"
 
 namespace melgrad {
-namespace {
-
-// A new folder that nobody else can enter, removed with all its files.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "melgrad-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) fail("{}: cannot be made: {}", name, std::strerror(errno));
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;  // what cannot be removed is the system's to clean
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
-}  // namespace
 
 void DataOptions::add(CLI::App& app, const std::string& description) {
   app.add_option("DATA", data, description)->required();
