@@ -13,7 +13,7 @@
 #include "host/cpu/speech_clip_groups.hpp"
 #include "host/cpu/speech_frames.hpp"
 #include "host/cpu/speech_tracks.hpp"
-#include "host/cpu/speech_trim.hpp"
+#include "host/features/speech_trim.hpp"
 
 namespace melgrad {
 namespace {

@@ -1,7 +1,6 @@
 #include "host/cpu/speech_kernels.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <numbers>
 
 #undef HWY_TARGET_INCLUDE
@@ -85,7 +84,8 @@ LaneFft make_even_fft(int n_fft, int lanes, int fft_columns) {
 }  // namespace
 
 LongFrames::LongFrames(int lanes, int fft_columns)
-    : correlation_power(make_zero_padded_fft(1024, lanes, fft_columns)),
+    : tables(make_pitch_tables()),
+      correlation_power(make_zero_padded_fft(1024, lanes, fft_columns)),
       correlation(make_even_fft(1024, lanes, fft_columns)),
       voice_power(make_zero_padded_fft(2048, lanes, fft_columns)),
       cepstrum(make_even_fft(2048, lanes, fft_columns)),
@@ -93,19 +93,7 @@ LongFrames::LongFrames(int lanes, int fft_columns)
       scratch(std::max({correlation_power.scratch_size(), voice_power.scratch_size()})),
       power(at(voice_power.n_bins * lanes)),
       db(power.size()),
-      back(power.size()) {
-  for (int j = 0; j < long_win_length; ++j)
-    window.push_back(
-        static_cast<float>(0.5 - 0.5 * std::cos(2 * std::numbers::pi * j / (long_win_length - 1))));
-  std::vector<double> sums(n_lags);
-  for (int lag = 0; lag < n_lags; ++lag)
-    for (int j = 0; j + lag < long_win_length; ++j)
-      sums[at(lag)] += static_cast<double>(window[at(j)]) * static_cast<double>(window[at(j + lag)]);
-  for (const double sum : sums) lag_weights.push_back(static_cast<float>(sums[0] / sum));
-  for (int lag = 0; lag < n_lags; ++lag)
-    lag_costs.push_back(
-        static_cast<float>(0.02 * std::log2(static_cast<double>(std::max(lag, 1)) / first_lag)));
-}
+      back(power.size()) {}
 
 HWY_EXPORT(kernels_of_target);
 

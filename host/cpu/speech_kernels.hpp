@@ -10,13 +10,10 @@
 #include "host/core/matrix.hpp"
 #include "host/cpu/aligned.hpp"
 #include "host/cpu/lane_fft.hpp"
+#include "host/features/pitch_tables.hpp"
 
 namespace melgrad {
 
-// 40 ms at 16 kHz: three periods of 75 Hz.
-constexpr int long_win_length = 640;
-// The autocorrelation is known below this lag, 65 Hz.
-constexpr int n_lags = 246;
 // Quefrencies of the cepstrum that are kept.
 constexpr int n_quefrencies = 260;
 constexpr int most_lanes = 16;
@@ -24,15 +21,12 @@ constexpr int most_lanes = 16;
 // Tables and scratch for frames of long_win_length under a Hann window. A transform reads no further than the
 // window, or half of an even sequence, whatever its size.
 struct LongFrames {
-  static constexpr int first_lag = 26;  // 615 Hz
-  std::vector<float> window;            // [long_win_length] symmetric Hann
-  std::vector<float> lag_weights;       // [n_lags] the window's autocorrelation at lag 0 over that at the lag
-  std::vector<float> lag_costs;         // [n_lags] 0.02 per octave over first_lag
-  LaneFft correlation_power;            // 1024 points: lags below 1024 - 640 do not wrap around
-  LaneFft correlation;                  // back, from the power spectrum, which is even
-  LaneFft voice_power;                  // 2048 points, 7.8 Hz apart
-  LaneFft cepstrum;                     // back, from its logarithm
-  AlignedArray<float> tile;  // [long_win_length + 1][lanes], windowed, without their mean; then a zero
+  PitchTables tables;
+  LaneFft correlation_power;  // 1024 points: lags below 1024 - 640 do not wrap around
+  LaneFft correlation;        // back, from the power spectrum, which is even
+  LaneFft voice_power;        // 2048 points, 7.8 Hz apart
+  LaneFft cepstrum;           // back, from its logarithm
+  AlignedArray<float> tile;   // [long_win_length + 1][lanes], windowed, without their mean; then a zero
   AlignedArray<float> scratch;
   AlignedArray<float> power;  // [1025][lanes]
   AlignedArray<float> db;     // [1025][lanes] 10 log10(max(power, 1e-10))
@@ -66,9 +60,8 @@ struct SpeechKernels {
   int lanes;
   int fft_columns;  // see make_lane_fft
   int root_lanes;   // polynomials that are solved side by side
-  // Frames that begin at samples + first[lane]: with x the frame times the window, less its mean,
-  //   r[lag] = lag_weights[lag] sum of x[j] x[j + lag] / (sum of x[j]^2 + 1e-12)
-  // A local maximum is over 0.15, at least its left and above its right neighbour, at lags 25 to n_lags - 2.
+  // Frames that begin at samples + first[lane]: r as PitchTables defines it. A local maximum is over 0.15, at
+  // least its left and above its right neighbour, at lags 25 to n_lags - 2.
   void (*correlate)(LongFrames& frames, const float* samples, const std::int32_t* first, Correlations& out);
   // Such frames' power spectra in frames.db, their cepstrum (n_quefrencies) in frames.back.
   void (*voice_spectra)(LongFrames& frames, const float* samples, const std::int32_t* first,

@@ -21,7 +21,7 @@ static_assert(lanes <= most_lanes);
 HWY_NOINLINE V gather_frames(LongFrames& frames, const float* HWY_RESTRICT samples,
                              const std::int32_t* HWY_RESTRICT first) {
   float* HWY_RESTRICT tile = frames.tile.data();
-  const float* HWY_RESTRICT window = frames.window.data();
+  const float* HWY_RESTRICT window = frames.tables.window.data();
   const IntV begin = hn::LoadU(di, first);
   V peak = hn::Zero(df), sum = hn::Zero(df);
   for (int j = 0; j < long_win_length; ++j) {
@@ -55,13 +55,13 @@ inline void correlate(LongFrames& frames, const float* samples, const std::int32
   const V n_points = broadcast(static_cast<float>(back.n_fft));
   const V scale = hn::Div(broadcast(1.0f), hn::MulAdd(n_points, broadcast(1e-12f), load_values(sums, 0)));
   for (int lag = 0; lag < n_lags; ++lag) {
-    const V weight = broadcast(frames.lag_weights[static_cast<std::size_t>(lag)]);
+    const V weight = broadcast(frames.tables.lag_weights[static_cast<std::size_t>(lag)]);
     store_values(hn::Mul(hn::Mul(load_values(sums, lag), scale), weight), out.r, lag);
   }
   V best = broadcast(-1e30f), best_r = best, best_lag = best;
-  for (int lag = LongFrames::first_lag; lag < n_lags; ++lag) {
+  for (int lag = first_lag; lag < n_lags; ++lag) {
     const V r = load_values(out.r, lag);
-    const V gain = hn::Sub(r, broadcast(frames.lag_costs[static_cast<std::size_t>(lag)]));
+    const V gain = hn::Sub(r, broadcast(frames.tables.lag_costs[static_cast<std::size_t>(lag)]));
     const auto is_better = hn::Gt(gain, best);
     best = hn::IfThenElse(is_better, gain, best);
     best_r = hn::IfThenElse(is_better, r, best_r);

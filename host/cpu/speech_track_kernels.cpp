@@ -8,7 +8,7 @@
 #include <hwy/foreach_target.h>
 // After foreach_target.h, which includes this file once per target.
 #include "host/cpu/speech_tracks-inl.hpp"
-#include "host/cpu/speech_trim.hpp"
+#include "host/features/speech_trim.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace melgrad {

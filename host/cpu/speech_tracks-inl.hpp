@@ -1,4 +1,4 @@
-// Spectral tracks of the speech set for `lanes` frames side by side. See speech_tracks.hpp for formulas.
+// Spectral tracks of the speech set for `lanes` frames side by side. See spectral_shape.hpp for formulas.
 
 #if defined(MELGRAD_HOST_CPU_SPEECH_TRACKS_INL_HPP_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MELGRAD_HOST_CPU_SPEECH_TRACKS_INL_HPP_
@@ -17,6 +17,7 @@
 #include "host/cpu/speech_frames.hpp"
 #include "host/cpu/speech_track_kernels.hpp"
 #include "host/cpu/speech_tracks.hpp"
+#include "host/features/spectral_shape.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace melgrad {

@@ -8,6 +8,9 @@
 namespace melgrad {
 namespace {
 
+static_assert(SampleBlocks::size * SampleBlocks::in_frame == SpeechFrames::win_length);
+static_assert(SampleBlocks::size * SampleBlocks::in_hop == SpeechFrames::hop_length);
+
 std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
 }

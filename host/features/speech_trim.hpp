@@ -7,7 +7,8 @@
 
 namespace melgrad {
 
-// Sums over blocks of 80 samples, of which five are a frame of 400 and two a hop of 160. Does not own.
+// Sums over blocks of 80 samples, of which five are a frame of 400 and two a hop of 160. Does not own. Who
+// only cuts needs the squares alone.
 struct SampleBlocks {
   static constexpr Index size = 80;
   static constexpr Index in_frame = 5;

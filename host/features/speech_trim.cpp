@@ -1,21 +1,18 @@
-#include "host/cpu/speech_trim.hpp"
+#include "host/features/speech_trim.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 
-#include "host/cpu/speech_frames.hpp"
-
 namespace melgrad {
 namespace {
-
-static_assert(SampleBlocks::size * SampleBlocks::in_frame == SpeechFrames::win_length);
-static_assert(SampleBlocks::size * SampleBlocks::in_hop == SpeechFrames::hop_length);
 
 std::size_t at(Index i) {
   return static_cast<std::size_t>(i);
 }
 
+constexpr Index win_length = SampleBlocks::size * SampleBlocks::in_frame;
+constexpr Index hop_length = SampleBlocks::size * SampleBlocks::in_hop;
 constexpr double least_db = 40;  // below the loudest frame
 constexpr Index margin = 3;      // frames that are kept before and after
 
@@ -28,18 +25,18 @@ double frame_db(double mean_square) {
 double SampleBlocks::mean_square(Index block) const {
   double sum = 0;
   for (Index i = block; i < block + in_frame; ++i) sum += static_cast<double>(squares[at(i)]);
-  return sum / SpeechFrames::win_length;
+  return sum / win_length;
 }
 
 double SampleBlocks::zero_crossing_rate(Index block) const {
   const float* const first = samples + block * size;
   int n = std::signbit(first[0]) != std::signbit(first[-1]) ? -1 : 0;
   for (Index i = block; i < block + in_frame; ++i) n += sign_changes[at(i)];
-  return static_cast<double>(n) / (SpeechFrames::win_length - 1);
+  return static_cast<double>(n) / (win_length - 1);
 }
 
 SpeechCut cut_silence(const SampleBlocks& blocks, Index n_samples) {
-  const Index n_frames = 1 + n_samples / SpeechFrames::hop_length;
+  const Index n_frames = 1 + n_samples / hop_length;
   double loudest = 0;
   for (Index frame = 0; frame < n_frames; ++frame)
     loudest = std::max(loudest, blocks.mean_square(frame * SampleBlocks::in_hop));
@@ -50,8 +47,8 @@ SpeechCut cut_silence(const SampleBlocks& blocks, Index n_samples) {
   Index first = 0, last = n_frames - 1;
   while (!is_loud(first)) ++first;
   while (!is_loud(last)) --last;
-  return {std::max<Index>(0, first - margin) * SpeechFrames::hop_length,
-          std::min(n_samples, (last + 1 + margin) * SpeechFrames::hop_length + SpeechFrames::win_length)};
+  return {std::max<Index>(0, first - margin) * hop_length,
+          std::min(n_samples, (last + 1 + margin) * hop_length + win_length)};
 }
 
 }  // namespace melgrad
