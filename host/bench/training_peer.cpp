@@ -43,18 +43,13 @@ Json training_peer_request(const Dataset& dataset, std::span<const int> rows, co
   }
   write_binary(folder / "features.f32", features);
   write_binary(folder / "labels.i32", labels);
-  Json mlp = to_json_fields(spec);
-  // The peer sets the first three; MLPClassifier has not got the others.
-  for (const char* ours : {"max_iter", "tol", "n_iter_no_change", "dropout", "batch_norm", "label_smoothing",
-                           "mixup", "class_weight", "precision"})
-    mlp.erase(ours);
   return {{"features", (folder / "features.f32").string()},
           {"labels", (folder / "labels.i32").string()},
           {"n_rows", rows.size()},
           {"n_features", dataset.features.cols},
           {"epochs", epochs},
           {"repeats", repeats},
-          {"mlp", mlp}};
+          {"mlp", to_json_fields(spec)}};
 }
 
 }  // namespace melgrad

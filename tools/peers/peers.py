@@ -158,14 +158,22 @@ def training_data(request, dtype):
     return features.astype(dtype), np.fromfile(request["labels"], np.int32)
 
 
+def sklearn_options(request):
+    """Those of our options that MLPClassifier has, for exactly `epochs` epochs: its stopping rule is switched off."""
+    from sklearn.neural_network import MLPClassifier
+    known = MLPClassifier().get_params()
+    options = {name: value for name, value in request["mlp"].items() if name in known}
+    return dict(options, max_iter=request["epochs"], n_iter_no_change=request["epochs"] + 1, tol=0.0)
+
+
 def sklearn_training(request, dtype):
-    """Exactly `epochs` epochs of MLPClassifier: its stopping rule is switched off."""
+    """MLPClassifier in float64 or float32."""
     import warnings
     import sklearn
     from sklearn.neural_network import MLPClassifier
     warnings.simplefilter("ignore")  # "maximum iterations reached" is what we ask for
     features, labels = training_data(request, dtype)
-    options = dict(request["mlp"], max_iter=request["epochs"], n_iter_no_change=request["epochs"] + 1, tol=0.0)
+    options = sklearn_options(request)
 
     def fit(is_warm_up):
         return MLPClassifier(**dict(options, max_iter=10 if is_warm_up else request["epochs"])).fit(features, labels)
@@ -184,7 +192,7 @@ def sklearn_search(request):
     from sklearn.preprocessing import StandardScaler
     warnings.simplefilter("ignore")
     features, labels = training_data(request, "float64")
-    options = dict(request["mlp"], max_iter=request["epochs"], n_iter_no_change=request["epochs"] + 1, tol=0.0)
+    options = sklearn_options(request)
     grid = [{f"mlpclassifier__{name}": [tuple(value) if isinstance(value, list) else value]
              for name, value in each.items()} for each in request["grid"]]
 
