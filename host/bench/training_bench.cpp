@@ -4,6 +4,7 @@
 #include "host/bench/throughput.hpp"
 #include "host/bench/training_peer.hpp"
 #include "host/cache/extraction.hpp"
+#include "host/core/error.hpp"
 #include "host/core/temporary_folder.hpp"
 #include "host/data/dataset.hpp"
 #include "host/data/standard_scaler.hpp"
@@ -62,25 +63,42 @@ BenchReport bench_training(const Manifest& manifest, const BenchOptions& options
       fmt::format("{} x {} features, {} labels; 300 logistic units, adam, alpha 1e-3, batches of 256",
                   rows.size(), dataset.features.cols, dataset.n_classes());
   NoProgress quiet;
-  MlpProgress training;
+  const auto fit = [&](const MlpSpec& each) {
+    const MlpJob job{.spec = each, .rows = rows, .validation_rows = {}, .scaling = &scaling};
+    MlpProgress training;
+    const Timing timing = measure(
+        [&] {
+          training = Trainer(one).fit(training_set, {&job, 1}, quiet).front().progress;
+        },
+        options.repeats);
+    const int epochs = training.n_iter;
+    BenchRow row =
+        engines.front().row(fmt::format("training: one fit of {} epochs", epochs), epochs, "epoch");
+    row.cpu_seconds = timing.cpu_seconds;
+    row.wall_seconds = timing.wall_seconds;
+    row.flops = flops * epochs;
+    row.note = fmt::format("last loss {:.4f}", training.loss_curve.back());
+    return row;
+  };
   progress.begin("training", 0);
-  const MlpJob job{.spec = spec, .rows = rows, .validation_rows = {}, .scaling = &scaling};
-  const Timing timing = measure(
-      [&] {
-        training = Trainer(one).fit(training_set, {&job, 1}, quiet).front().progress;
-      },
-      options.repeats);
-  const int epochs = training.n_iter;
-  BenchRow ours = engines.front().row(fmt::format("training: one fit of {} epochs", epochs), epochs, "epoch");
-  ours.cpu_seconds = timing.cpu_seconds;
-  ours.wall_seconds = timing.wall_seconds;
-  ours.flops = flops * epochs;
-  ours.note = fmt::format("last loss {:.4f}", training.loss_curve.back());
+  const BenchRow ours = fit(spec);
   report.rows.push_back(ours);
+  progress.begin("training: bf16", 0);
+  MlpSpec bf16 = spec;
+  bf16.precision = Precision::bf16;
+  BenchRow in_bf16 = engines.front().row("training: one fit", 0, "epoch");
+  try {
+    in_bf16 = fit(bf16);
+    in_bf16.ratio = in_bf16.cpu_seconds.median / ours.cpu_seconds.median;
+  } catch (const Error& error) {
+    in_bf16.missing = error.what();
+  }
+  in_bf16.work += ", first layer in bf16";
+  report.rows.push_back(in_bf16);
 
   if (!options.python.empty()) {
-    const Json request =
-        training_peer_request(dataset, rows, scaling, spec, epochs, options.repeats, folder.path());
+    const Json request = training_peer_request(dataset, rows, scaling, spec, static_cast<int>(ours.n_units),
+                                               options.repeats, folder.path());
     for (const char* name : {"scikit-learn", "scikit-learn-float32", "torch-training"}) {
       progress.begin(fmt::format("training: {}", name), 0);
       const PeerResult peer = run_peer(options.python, name, request, folder.path());

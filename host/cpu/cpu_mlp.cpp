@@ -124,8 +124,8 @@ void CpuMlpStack::train(int n_epochs) {
   for (Model& model : models_) {
     if (model.state.stop_reason != StopReason::running) continue;
     check_trainable(model.job);
-    if (network_.bf16 && !kernels_.has_bf16)
-      fail("precision bf16: this processor, with {}, has no AVX512_BF16", simd_name());
+    if (network_.bf16 && !kernels_.lack_of_bf16.empty())
+      fail("precision bf16: {} (with {})", kernels_.lack_of_bf16, simd_name());
     running.push_back(&model);
   }
   const Index capacity = training_capacity();
@@ -147,6 +147,7 @@ void CpuMlpStack::train_model(Model& model, int n_epochs, MlpWorkspace& workspac
   workspace.use(network_, model.job, model.class_weights);
   workspace.reserve_order(n_rows);
   const bool is_resident = make_resident(model, workspace);
+  workspace.bf16.is_resident = is_resident;
   const auto n_more = static_cast<std::size_t>(std::min(n_epochs, spec.max_iter - model.state.n_iter));
   model.progress.loss_curve.reserve(model.progress.loss_curve.size() + n_more);
   if (spec.early_stopping)
@@ -180,17 +181,28 @@ void CpuMlpStack::gather(MatrixView<const float> features, const RowChoice& choi
         inputs + i * row_stride(network_.layers[0].fan_in + 1);
 }
 
-// A small network spends a third of its time on gathering rows, so its rows are standardised once for all
-// epochs where its first layer can read them wherever they lie.
+// A small network spends a third of its time on gathering rows, so its rows are standardised, or rounded to
+// bf16, once for all epochs where its first layer can read them wherever they lie.
 bool CpuMlpStack::make_resident(const Model& model, MlpWorkspace& workspace) const {
   const auto n_rows = static_cast<Index>(model.job.rows.size());
   const bool is_small = n_rows * row_stride(network_.layers[0].fan_in + 1) <= max_resident_floats;
   const MlpSpec& spec = model.job.spec;
   const bool is_altered = spec.mixup != 0 || spec.input_dropout != 0 || training_set_.n_copies != 0;
-  if (!network_.layers[0].transposed || !is_small || is_altered) return false;
+  const bool is_anywhere = network_.layers[0].transposed || network_.bf16;
+  if (!is_anywhere || !is_small || is_altered) return false;
   workspace.reserve_resident(network_, n_rows);
-  kernels_.gather(network_, training_set_.features, {model.job.rows.data(), nullptr, 0}, n_rows, Mixup{},
-                  workspace, workspace.resident.data());
+  RowChoice choice{model.job.rows.data(), nullptr, 0};
+  if (!network_.bf16) {
+    kernels_.gather(network_, training_set_.features, choice, n_rows, Mixup{}, workspace,
+                    workspace.resident.data());
+    return true;
+  }
+  for (; choice.first < n_rows; choice.first += workspace.capacity) {
+    const Index n = std::min(workspace.capacity, n_rows - choice.first);
+    gather(training_set_.features, choice, n, Mixup{}, workspace);
+    kernels_.round_inputs(network_, n, workspace,
+                          workspace.bf16.resident.data() + choice.first * workspace.bf16.input_stride);
+  }
   return true;
 }
 
@@ -224,7 +236,12 @@ double CpuMlpStack::gather_minibatch(const Model& model, const RowChoice& choice
                                      bool is_resident, MlpWorkspace& workspace) const {
   const MlpSpec& spec = model.job.spec;
   const Mixup draw = mixup(spec.random_state, model.state.n_iter, index, n_rows, spec.mixup);
-  if (is_resident) {
+  if (is_resident && network_.bf16) {
+    MlpBf16& bf16 = workspace.bf16;
+    for (int i = 0; i < n_rows; ++i)
+      bf16.input_rows[static_cast<std::size_t>(i)] =
+          bf16.resident.data() + choice.position(i) * bf16.input_stride;
+  } else if (is_resident) {
     const Index stride = row_stride(network_.layers[0].fan_in + 1);
     for (int i = 0; i < n_rows; ++i)
       workspace.input_rows[static_cast<std::size_t>(i)] =

@@ -105,7 +105,7 @@ void multiply_weights(const MlpNetwork& network, const float* parameters, std::s
   const MlpLayer& layer = network.layers[l];
 #if MELGRAD_BF16
   if (l == 0 && network.bf16 && options != nullptr)
-    return multiply_weights_bf16(layer, parameters, n_rows, workspace, activate);
+    return multiply_weights_bf16(network, parameters, n_rows, workspace, activate);
 #else
   (void)options;
 #endif
@@ -285,13 +285,15 @@ void map_gelu_slope(const float* x, float* y, Index n) {
 }
 
 MlpKernels kernels() {
+  MlpKernels all = {"",         order_rows, gather,       nullptr,  train_step, forward,
+                    all_finite, map_exp,    map_logistic, map_tanh, map_gelu,   map_gelu_slope};
 #if MELGRAD_BF16
-  const bool has_bf16 = processor_has_bf16();
+  all.lack_of_bf16 = lack_of_bf16_tiles();
+  all.round_inputs = round_inputs;
 #else
-  const bool has_bf16 = false;
+  all.lack_of_bf16 = "there is none without AVX-512 and AMX";
 #endif
-  return {has_bf16, order_rows,   gather,   train_step, forward,       all_finite,
-          map_exp,  map_logistic, map_tanh, map_gelu,   map_gelu_slope};
+  return all;
 }
 
 }  // namespace HWY_NAMESPACE

@@ -3,9 +3,11 @@
 // instruction set.
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "host/core/matrix.hpp"
@@ -90,10 +92,16 @@ struct MlpHidden {
   AlignedFloats inverse_std;  // [units]
 };
 
-// The operands of a product in bf16, as pairs of which the first is in the lower half; see mlp_bf16-inl.hpp.
+// The operands of a first layer's products in bf16, as bf16_tiles.hpp takes them. Padding is zero.
 struct MlpBf16 {
-  AlignedArray<std::uint32_t> inputs;
-  AlignedArray<std::uint32_t> right;  // weights, or gradients of the first layer's outputs
+  Index input_stride = 0, transposed_stride = 0;  // elements of a row
+  AlignedArray<std::uint16_t> inputs;             // [capacity, fan_in + 1] of a minibatch
+  AlignedArray<std::uint16_t> transposed;         // [fan_in + 1, capacity]
+  AlignedArray<std::uint32_t> right;  // pairs of rows of the weights, or of the gradient of the outputs
+  // With is_resident, the rows of a minibatch lie in `resident`, which has every row of a job.
+  bool is_resident = false;
+  std::vector<const std::uint16_t*> input_rows;  // [capacity]
+  AlignedArray<std::uint16_t> resident;
 };
 
 // What one worker needs to train or ask one model at a time.
@@ -133,7 +141,8 @@ struct MlpWorkspace {
   void use(const MlpNetwork& network, const MlpJob& job, std::span<const float> class_weights);
   void reserve_order(int n_rows);
   void reserve_bf16(const MlpLayer& first);
-  // Room for n_rows rows in `resident`, with the constant input of 1 or 0 after the features.
+  // Room for n_rows rows in `resident`, with the constant input of 1 or 0 after the features, or for a
+  // network with bf16 in bf16.resident.
   void reserve_resident(const MlpNetwork& network, Index n_rows);
 };
 
@@ -188,7 +197,7 @@ struct RowChoice {
 
 // The functions for one instruction set.
 struct MlpKernels {
-  bool has_bf16 = false;  // a network with bf16 can be trained
+  std::string lack_of_bf16;  // what keeps a network with bf16 from being trained, or ""
 
   // workspace.order = the permutation's rows, for positions 0 .. n_rows - 1.
   void (*order_rows)(const EpochPermutation& permutation, int n_rows, MlpWorkspace& workspace);
@@ -197,6 +206,10 @@ struct MlpKernels {
   // choice[i], for i in [0, n_rows), mixed with its partner's.
   void (*gather)(const MlpNetwork& network, MatrixView<const float> features, const RowChoice& choice,
                  Index n_rows, const Mixup& mixup, const MlpWorkspace& workspace, float* inputs);
+
+  // out [n_rows of bf16.input_stride] = the first n_rows of activations[0]; null where bf16 is lacking.
+  void (*round_inputs)(const MlpNetwork& network, Index n_rows, const MlpWorkspace& workspace,
+                       std::uint16_t* out);
 
   // Forward, backward and one step over the first n_rows of activations[0], or input_rows, and
   // workspace.labels, or .targets. Gives the sum of the rows' losses, plus alpha / 2 times the sum of squared

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "host/cpu/bf16_tiles.hpp"
 #include "host/cpu/cpu_mlp_kernels.hpp"
 
 namespace melgrad {
@@ -84,15 +85,23 @@ MlpWorkspace::MlpWorkspace(const MlpNetwork& network, Index capacity_, bool has_
   inverse_scale = AlignedFloats(padded_columns(network.layers[0].fan_in));
 }
 
-// Zeroed, because the last tiles of a product read rows that are not there and drop what comes of them.
+// Rows of an odd number of cache lines, as row_stride() gives them for floats.
+constexpr Index bf16_row_stride(Index n) {
+  return (in_bf16_blocks(n) / bf16_block | 1) * bf16_block;
+}
+
 void MlpWorkspace::reserve_bf16(const MlpLayer& first) {
-  const Index in_stride = row_stride(first.fan_in + 1), out_stride = row_stride(first.fan_out + 1);
-  const auto reserve = [](AlignedArray<std::uint32_t>& array, Index size) {
+  const Index n_inputs = in_bf16_blocks(first.fan_in + 1), n_rows = in_bf16_blocks(capacity);
+  bf16.input_stride = bf16_row_stride(first.fan_in + 1);
+  bf16.transposed_stride = bf16_row_stride(capacity);
+  bf16.input_rows.resize(static_cast<std::size_t>(capacity));
+  const auto reserve = [](auto& array, Index size) {
     array.require(static_cast<std::size_t>(size));
-    std::fill_n(array.data(), size, 0u);
+    std::fill_n(array.data(), size, 0);
   };
-  reserve(bf16.inputs, (capacity + 8) * in_stride / 2);
-  reserve(bf16.right, std::max((first.fan_in + 2) / 2 * first.stride, (capacity + 1) / 2 * out_stride));
+  reserve(bf16.inputs, n_rows * bf16.input_stride);
+  reserve(bf16.transposed, n_inputs * bf16.transposed_stride);
+  reserve(bf16.right, std::max(n_inputs / 2 * first.stride, n_rows / 2 * row_stride(first.fan_out + 1)));
 }
 
 void MlpWorkspace::use(const MlpNetwork& network, const MlpJob& job, std::span<const float> class_weights) {
@@ -121,6 +130,7 @@ void MlpWorkspace::use(const MlpNetwork& network, const MlpJob& job, std::span<c
 
 void MlpWorkspace::reserve_resident(const MlpNetwork& network, Index n_rows) {
   const Index n_features = network.layers[0].fan_in;
+  if (network.bf16) return bf16.resident.require(static_cast<std::size_t>(n_rows * bf16.input_stride));
   const Index stride = row_stride(n_features + 1);
   if (resident.size() >= n_rows * stride) return;
   resident = AlignedFloats(n_rows * stride);
