@@ -17,6 +17,7 @@
 #include "host/data/splits.hpp"
 #include "host/evaluation/classical_protocols.hpp"
 #include "host/evaluation/metrics.hpp"
+#include "host/models/forest.hpp"
 #include "support/golden_file.hpp"
 
 using namespace melgrad;
@@ -162,30 +163,85 @@ TEST_SUITE("classical") {
     }
   }
 
-  TEST_CASE("random forests are as good as scikit-learn's, and a seed gives the same one") {
+  TEST_CASE("a tree of all rows and features is scikit-learn's") {
     const Json stored = testing::golden_file("classical.json")["forest"];
     const Matrix<float> train = matrix_of(stored["train"]), test = matrix_of(stored["test"]);
-    const auto labels = stored["labels"].get<std::vector<int>>(),
-               truth = stored["test_labels"].get<std::vector<int>>();
-    ClassicalTask task{train.view(), labels, test.view(), {}, 4, 0};  // without folds: sqrt, 2
-    std::vector<double> accuracies;
-    Matrix<float> first;
-    for (int seed = 0; seed < 10; ++seed) {
-      task.random_state = seed;
-      const ClassicalOutcome outcome = run_random_forest(task);
-      check_probabilities(outcome.probabilities);
-      accuracies.push_back(accuracy_of(predicted_of(outcome.probabilities), truth));
-      if (seed == 0) first = outcome.probabilities;
-      CHECK((outcome.probabilities == first) == (seed == 0));
+    const SortedTrainingSet training_set(train.view(), stored["labels"].get<std::vector<int>>(), 4);
+    const Forest tree(training_set, {.n_estimators = 1,
+                                     .max_features = train.cols,
+                                     .min_samples_split = stored["tree"]["min_samples_split"],
+                                     .bootstrap = false});
+    CHECK(tree.n_leaves() == stored["tree"]["n_leaves"]);
+    const Matrix<float> probabilities = tree.predict_proba(test.view());
+    const Matrix<float> expected = matrix_of(stored["tree"]["probabilities"]);
+    CHECK(probabilities == expected);
+  }
+
+  TEST_CASE("random forests are as good and as sure as scikit-learn's, over ten seeds") {
+    const Json stored = testing::golden_file("classical.json")["forest"];
+    const Matrix<float> train = matrix_of(stored["train"]), test = matrix_of(stored["test"]);
+    const auto truth = stored["test_labels"].get<std::vector<int>>();
+    const SortedTrainingSet training_set(train.view(), stored["labels"].get<std::vector<int>>(), 4);
+    for (const Json& theirs : stored["over_seeds"]) {
+      CAPTURE(theirs["max_features"].get<int>());
+      CAPTURE(theirs["min_samples_split"].get<int>());
+      std::vector<double> accuracies, probabilities_of_truth;
+      for (std::uint64_t seed = 0; seed < 10; ++seed) {
+        const Forest forest(training_set, {.n_estimators = 200,
+                                           .max_features = theirs["max_features"],
+                                           .min_samples_split = theirs["min_samples_split"],
+                                           .seed = seed});
+        const Matrix<float> probabilities = forest.predict_proba(test.view());
+        check_probabilities(probabilities);
+        accuracies.push_back(accuracy_of(predicted_of(probabilities), truth));
+        double sum = 0;
+        for (std::size_t row = 0; row < truth.size(); ++row)
+          sum += probabilities(static_cast<Index>(row), truth[row]);
+        probabilities_of_truth.push_back(sum / static_cast<double>(truth.size()));
+      }
+      // Three standard errors of the difference: seeds differ by as much.
+      const auto check_alike = [](const std::vector<double>& ours, const Json& others) {
+        const MeanAndError our = mean_of(ours), their = mean_of(others.get<std::vector<double>>());
+        CAPTURE(our.mean);
+        CAPTURE(their.mean);
+        CHECK(std::abs(our.mean - their.mean) < 3 * std::hypot(our.error, their.error));
+      };
+      check_alike(accuracies, theirs["accuracies"]);
+      check_alike(probabilities_of_truth, theirs["probabilities_of_truth"]);
     }
-    task.random_state = 0;
+  }
+
+  TEST_CASE("random_state alone decides what a random forest draws") {
+    const Json stored = testing::golden_file("classical.json")["forest"];
+    const Matrix<float> train = matrix_of(stored["train"]), test = matrix_of(stored["test"]);
+    const auto labels = stored["labels"].get<std::vector<int>>();
+    ClassicalTask task{train.view(), labels, test.view(), {}, 4, 0};
+    const Matrix<float> first = run_random_forest(task).probabilities;
     CHECK(run_random_forest(task).probabilities == first);
-    const MeanAndError ours = mean_of(accuracies),
-                       theirs = mean_of(stored["accuracies"].get<std::vector<double>>());
-    CAPTURE(ours.mean);
-    CAPTURE(theirs.mean);
-    // Three standard errors of the difference: seeds differ by as much.
-    CHECK(std::abs(ours.mean - theirs.mean) < 3 * std::hypot(ours.error, theirs.error));
+    task.random_state = 1;
+    CHECK(run_random_forest(task).probabilities != first);
+  }
+
+  TEST_CASE("a split goes on looking until a feature is not constant") {
+    Matrix<float> rows(40, 30);
+    std::vector<int> labels;
+    for (Index row = 0; row < 40; ++row) {
+      labels.push_back(static_cast<int>(row % 2));
+      rows(row, 17) = static_cast<float>(row % 2);
+      rows(row, 18) = 1e-9f * static_cast<float>(row);  // nearer to one another than scikit-learn looks
+    }
+    const Forest forest(SortedTrainingSet(rows.view(), labels, 2), {.n_estimators = 10});
+    CHECK(predicted_of(forest.predict_proba(rows.view())) == labels);
+    CHECK(forest.n_leaves() == 20);
+  }
+
+  TEST_CASE("equal rows of several labels share a leaf") {
+    const std::vector<int> labels = {0, 1, 1, 1};
+    const Matrix<float> rows(4, 3);
+    const Forest forest(SortedTrainingSet(rows.view(), labels, 2), {.n_estimators = 1, .bootstrap = false});
+    const Matrix<float> probabilities = forest.predict_proba(rows.view());
+    CHECK(probabilities(0, 0) == 0.25f);
+    CHECK(probabilities(3, 1) == 0.75f);
   }
 
   TEST_CASE("without folds the first candidate is taken, and missing labels are possible") {

@@ -6,7 +6,7 @@
 # shellcheck disable=SC2034  # used by those who source this
 {
   packages_build=(g++ cmake ninja-build pkg-config libhdf5-dev libfmt-dev nlohmann-json3-dev libcli11-dev libsndfile1-dev
-    libsoxr-dev libhwy-dev libxxhash-dev libtomlplusplus-dev libsvm-dev libopencv-ml-dev libpango1.0-dev libcairo2-dev fonts-liberation)
+    libsoxr-dev libhwy-dev libxxhash-dev libtomlplusplus-dev libsvm-dev libpango1.0-dev libcairo2-dev fonts-liberation)
   packages_test=(doctest-dev)
   packages_check=(clang-format shellcheck)
   packages_download=(curl ca-certificates unzip)

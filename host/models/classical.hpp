@@ -1,6 +1,6 @@
 #pragma once
-// The classifiers that networks are compared with: support vector machine (libsvm), random forest (OpenCV)
-// and nearest neighbours (own). Each chooses its hyper-parameters on a small grid by cross-validation inside
+// The classifiers that networks are compared with: support vector machine (libsvm), random forest and
+// nearest neighbours. Each chooses its hyper-parameters on a small grid by cross-validation inside
 // its training rows, then is trained on all of them.
 
 #include <cstdint>
@@ -41,9 +41,8 @@ struct ClassicalOutcome {
 ClassicalOutcome run_svm(const ClassicalTask& task);
 Json svm_grid(Index n_features);
 
-// sklearn.ensemble.RandomForestClassifier(n_estimators=200, max_features=.., min_samples_split=..), but that
-// trees vote instead of adding probabilities, and have at most 25 levels. Probabilities are shares of votes.
-// The trees are drawn by random_state alone.
+// sklearn.ensemble.RandomForestClassifier(n_estimators=200, max_features=.., min_samples_split=..). The trees
+// are drawn by random_state alone.
 ClassicalOutcome run_random_forest(const ClassicalTask& task);
 Json random_forest_grid();
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes tests/golden/classical.json: what scikit-learn's searches choose on given folds, and predict, with support vector
-machines and nearest neighbours; and how good its random forests are over seeds.
+machines and nearest neighbours; a decision tree's probabilities; and how good its random forests are over seeds.
 
 usage: make_classical.py FOLDER        (needs numpy and scikit-learn)
 """
@@ -14,6 +14,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 
 VERSIONS = {"scikit-learn": sklearn.__version__, "numpy": np.__version__}
 
@@ -45,17 +46,34 @@ def blobs(rng, n_classes, n_train, n_test, n_features, spread):
     return rows[:n_train][order], labels[:n_train][order], rows[n_train:], fold_of_row[order]
 
 
+def forest_case(max_features, min_samples_split, data):
+    """Over ten seeds: the accuracy, and the mean probability of the right label, which tells more of the trees."""
+    train, labels, test, truth = data
+    made = {"max_features": max_features, "min_samples_split": min_samples_split, "accuracies": [], "probabilities_of_truth": []}
+    for seed in range(10):
+        forest = RandomForestClassifier(200, max_features=max_features, min_samples_split=min_samples_split, random_state=seed)
+        probabilities = forest.fit(train, labels).predict_proba(test)
+        made["accuracies"].append(float(np.mean(np.argmax(probabilities, axis=1) == truth)))
+        made["probabilities_of_truth"].append(float(np.mean(probabilities[np.arange(len(truth)), truth])))
+    return made
+
+
 def main():
     folder, rng = pathlib.Path(sys.argv[1]), np.random.default_rng(0)
     coarse = blobs(rng, 3, 90, 30, 3, 1.0)
     coarse = (np.round(coarse[0] * 2), coarse[1], np.round(coarse[2] * 2), coarse[3])  # equal distances, and none
     forest = blobs(rng, 4, 240, 240, 20, 2.5)
-    accuracies = [RandomForestClassifier(200, random_state=seed).fit(forest[0], forest[1]).score(forest[2], np.arange(240, 480) % 4) for seed in range(10)]
+    truth = np.arange(240, 480) % 4
+    # Large nodes have one best split; of small ones many are equally good, and chance decides.
+    trees = [DecisionTreeClassifier(min_samples_split=60, random_state=seed).fit(forest[0], forest[1]) for seed in range(20)]
+    tree = trees[0]
+    assert all(np.array_equal(tree.predict_proba(forest[2]), each.predict_proba(forest[2])) for each in trees)
     content = {
         "recipe": "tools/golden/make_classical.py", "versions": VERSIONS,
         "cases": [case("five labels", blobs(rng, 5, 120, 60, 12, 1.6)), case("two labels", blobs(rng, 2, 60, 40, 8, 2.0)), case("equal distances", coarse)],
-        "forest": {"train": forest[0].tolist(), "labels": forest[1].tolist(), "test": forest[2].tolist(), "test_labels": (np.arange(240, 480) % 4).tolist(),
-                   "accuracies": accuracies},
+        "forest": {"train": forest[0].tolist(), "labels": forest[1].tolist(), "test": forest[2].tolist(), "test_labels": truth.tolist(),
+                   "tree": {"min_samples_split": 60, "n_leaves": int(tree.get_n_leaves()), "probabilities": tree.predict_proba(forest[2]).tolist()},
+                   "over_seeds": [forest_case(*each, (forest[0], forest[1], forest[2], truth)) for each in ((4, 2), (4, 8), (2, 8), (20, 2))]},
     }
     (folder / "classical.json").write_text(json.dumps(content) + "\n")
 
