@@ -41,6 +41,39 @@ TEST_SUITE("kernels_gradients") {
     }
     MESSAGE("worst difference of a gradient " << worst);
   }
+
+  // The library normalises all minibatches but an epoch's last, so its gradients show in a longer epoch.
+  TEST_CASE("steps of batch_norm by either route of it follow central differences") {
+    double worst = 0;
+    for (Activation activation : testing::activations) {
+      if (is_slow && activation != Activation::gelu) continue;
+      for (int n_classes : {2, 4}) {
+        const testing::MlpProblem problem(33, 6, n_classes);
+        MlpSpec plain{.hidden_layer_sizes = {5, 4}, .activation = activation, .alpha = 0.1, .batch_size = 12};
+        plain.batch_norm = true;
+        MlpSpec rich = plain;
+        rich.dropout = 0.3;
+        rich.label_smoothing = 0.1;
+        for (const MlpSpec& spec : {plain, rich}) {
+          for (NormRoute norm : {NormRoute::own, NormRoute::vendor}) {
+            CAPTURE(to_json_fields(spec).dump());
+            CAPTURE(n_classes);
+            CAPTURE(static_cast<int>(norm));
+            emulation::Session session;
+            const double gap = testing::descent_gap(problem, spec, [&](const MlpSpec& sgd) {
+              const MlpJob job = problem.job(sgd);
+              return make_cuda_mlp_stack(problem.training_set(), {&job, 1},
+                                         {.route = MlpRoute::stack, .norm = norm});
+            });
+            session.finish();
+            CHECK(gap < 5e-6);  // float32 gradients near 1 of three steps, each from where the last one led
+            worst = std::max(worst, gap);
+          }
+        }
+      }
+    }
+    MESSAGE("worst difference of a parameter " << worst);
+  }
 }
 
 }  // namespace melgrad::MELGRAD_KERNELS

@@ -82,6 +82,17 @@ ReferenceParameters gradient_of_engine(MlpSpec spec, const MakeStack& make_stack
   return after;
 }
 
+// Of the model's loss over a minibatch, by one of its parameters.
+inline double central_difference(const ReferenceMlp& model, const Minibatch& batch, double& parameter) {
+  const double h = 1e-6, there = parameter;
+  parameter = there + h;
+  const double above = model.loss(batch, nullptr);
+  parameter = there - h;
+  const double below = model.loss(batch, nullptr);
+  parameter = there;
+  return (above - below) / (2 * h);
+}
+
 // How far gradients are from central differences of the reference's loss over its first minibatch, which is
 // the whole epoch: the worst of all parameters.
 struct GradientGaps {
@@ -100,18 +111,45 @@ GradientGaps gradient_gaps(const MlpProblem& problem, const MlpSpec& spec, const
   const std::vector<double*> actual = trained_values(from_engine);
   GradientGaps gaps;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    const double h = 1e-6, there = *parameters[i];
-    *parameters[i] = there + h;
-    const double above = model.loss(batch, nullptr);
-    *parameters[i] = there - h;
-    const double below = model.loss(batch, nullptr);
-    *parameters[i] = there;
-    const double difference = (above - below) / (2 * h);
+    const double difference = central_difference(model, batch, *parameters[i]);
     gaps.reference = std::max(gaps.reference, std::abs(difference - *expected[i]));
     const double gap = std::abs(difference - *actual[i]);
     gaps.engine = std::isnan(gap) ? INFINITY : std::max(gaps.engine, gap);
   }
   return gaps;
+}
+
+// How far an epoch of steps of sgd at a rate of 1 leads the engine from where central differences of the
+// reference's loss lead, minibatch by minibatch: the worst of all parameters.
+template <class MakeStack>
+double descent_gap(const MlpProblem& problem, MlpSpec spec, const MakeStack& make_stack) {
+  spec.solver = Solver::sgd;
+  spec.momentum = 0;
+  spec.learning_rate_init = 1;
+  const MlpJob job = problem.job(spec);
+  ReferenceMlp model(problem.training_set(), job);
+  const std::vector<double*> parameters = trained_values(model.parameters());
+  const auto n_rows = static_cast<int>(job.rows.size());
+  const EpochPermutation order(spec.random_state, 0, n_rows);
+  Minibatch batch;
+  for (; batch.first < n_rows; batch.first += spec.batch_size, ++batch.index) {
+    batch.rows.clear();
+    for (int i = batch.first; i < std::min(batch.first + spec.batch_size, n_rows); ++i)
+      batch.rows.push_back(job.rows[order(static_cast<std::uint32_t>(i))]);
+    std::vector<double> slopes;
+    for (double* parameter : parameters) slopes.push_back(central_difference(model, batch, *parameter));
+    for (std::size_t i = 0; i < slopes.size(); ++i) *parameters[i] -= slopes[i];
+  }
+  const std::unique_ptr<MlpStack> stack = make_stack(spec);
+  stack->train(1);
+  ReferenceParameters after = to_reference(stack->parameters(0));
+  const std::vector<double*> actual = trained_values(after);
+  double worst = 0;
+  for (std::size_t i = 0; i < actual.size(); ++i) {
+    const double gap = std::abs(*actual[i] - *parameters[i]);
+    worst = std::isnan(gap) ? INFINITY : std::max(worst, gap);
+  }
+  return worst;
 }
 
 }  // namespace melgrad::testing
