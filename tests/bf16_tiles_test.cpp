@@ -114,8 +114,13 @@ TEST_SUITE("bf16_tiles") {
           pair_to_bf16(b.data() + k * b_stride, b.data() + (k + 1) * b_stride, b_stride,
                        b_pairs.data() + k / 2 * b_stride);
         std::vector<float> c(bf16_block * c_stride, -7.0f);
-        Bf16Tiles().multiply(a_bf16.data(), a_stride, b_pairs.data(), b_stride, depth, n_cols, c.data(),
-                             c_stride);
+        {
+          const Bf16Tiles tiles;
+          tiles.clear();
+          for (Index k = 0; k < depth; k += bf16_block)
+            tiles.add(a_bf16.data() + k, a_stride, b_pairs.data() + k / 2 * b_stride, b_stride, n_cols);
+          tiles.store(c.data(), c_stride, n_cols);
+        }
         double worst = 0;
         for (Index row = 0; row < bf16_block; ++row) {
           for (Index col = 0; col < c_stride; ++col) {

@@ -37,8 +37,7 @@ struct alignas(64) TileConfig {
 };
 static_assert(sizeof(TileConfig) == 64);
 
-constexpr Index tile_rows = 16;
-constexpr Index tile_depth = 32;  // bf16 of a row of A's tile
+constexpr Index tile_rows = 16;  // and columns of C's and B's
 
 // The compiler does not know that a tile load reads memory, so what was written before has to be there.
 inline void finish_writes() {
@@ -71,40 +70,35 @@ Bf16Tiles::~Bf16Tiles() {
 }
 
 // Tiles 0 to 3 are C's, 4 and 5 A's upper and lower rows, 6 and 7 B's left and right columns.
-MELGRAD_BF16_TILES void Bf16Tiles::multiply(const std::uint16_t* a, Index a_stride, const std::uint32_t* b,
-                                            Index b_stride, Index depth, Index n_cols, float* c,
-                                            Index c_stride) const {
-  const std::uint16_t* a_low = a + tile_rows * a_stride;
-  const Index a_bytes = a_stride * 2, b_bytes = b_stride * 4, c_bytes = c_stride * 4;
-  finish_writes();
+MELGRAD_BF16_TILES void Bf16Tiles::clear() const {
   _tile_zero(0);
+  _tile_zero(1);
   _tile_zero(2);
-  if (n_cols > tile_rows) {
-    _tile_zero(1);
-    _tile_zero(3);
-    for (Index k = 0; k < depth; k += tile_depth) {
-      _tile_loadd(4, a + k, a_bytes);
-      _tile_loadd(6, b + k / 2 * b_stride, b_bytes);
-      _tile_loadd(7, b + k / 2 * b_stride + tile_rows, b_bytes);
-      _tile_loadd(5, a_low + k, a_bytes);
-      _tile_dpbf16ps(0, 4, 6);
-      _tile_dpbf16ps(1, 4, 7);
-      _tile_dpbf16ps(2, 5, 6);
-      _tile_dpbf16ps(3, 5, 7);
-    }
-    _tile_stored(1, c + tile_rows, c_bytes);
-    _tile_stored(3, c + tile_rows * c_stride + tile_rows, c_bytes);
-  } else {
-    for (Index k = 0; k < depth; k += tile_depth) {
-      _tile_loadd(4, a + k, a_bytes);
-      _tile_loadd(6, b + k / 2 * b_stride, b_bytes);
-      _tile_loadd(5, a_low + k, a_bytes);
-      _tile_dpbf16ps(0, 4, 6);
-      _tile_dpbf16ps(2, 5, 6);
-    }
-  }
+  _tile_zero(3);
+}
+
+MELGRAD_BF16_TILES void Bf16Tiles::add(const std::uint16_t* a, Index a_stride, const std::uint32_t* b,
+                                       Index b_stride, Index n_cols) const {
+  const Index a_bytes = a_stride * 2, b_bytes = b_stride * 4;
+  finish_writes();
+  _tile_loadd(4, a, a_bytes);
+  _tile_loadd(6, b, b_bytes);
+  _tile_loadd(5, a + tile_rows * a_stride, a_bytes);
+  _tile_dpbf16ps(0, 4, 6);
+  _tile_dpbf16ps(2, 5, 6);
+  if (n_cols <= tile_rows) return;
+  _tile_loadd(7, b + tile_rows, b_bytes);
+  _tile_dpbf16ps(1, 4, 7);
+  _tile_dpbf16ps(3, 5, 7);
+}
+
+MELGRAD_BF16_TILES void Bf16Tiles::store(float* c, Index c_stride, Index n_cols) const {
+  const Index c_bytes = c_stride * 4;
   _tile_stored(0, c, c_bytes);
   _tile_stored(2, c + tile_rows * c_stride, c_bytes);
+  if (n_cols <= tile_rows) return;
+  _tile_stored(1, c + tile_rows, c_bytes);
+  _tile_stored(3, c + tile_rows * c_stride + tile_rows, c_bytes);
 }
 
 MELGRAD_BF16_VECTORS void round_to_bf16(const float* in, Index n, std::uint16_t* out) {

@@ -24,6 +24,11 @@ constexpr Index in_bf16_blocks(Index n) {
 
 // The calling thread's tile registers, for as long as it multiplies. They are given back, because what they
 // hold makes every change of threads slower.
+//
+// A block C [32, n_cols] = A [32, depth] B [depth, n_cols] of 16 or 32 columns is cleared, gets its depth in
+// steps of 32, and is stored. The steps come one by one so that other work can stand between them: the
+// processor does both at once. B lies as pairs of its rows: the lower half of b[k * b_stride + c] is B[2 k,
+// c], the upper B[2 k + 1, c]. Strides count elements.
 class Bf16Tiles {
  public:
   Bf16Tiles();
@@ -31,10 +36,11 @@ class Bf16Tiles {
   Bf16Tiles(const Bf16Tiles&) = delete;
   Bf16Tiles& operator=(const Bf16Tiles&) = delete;
 
-  // C [32, n_cols] = A [32, depth] B [depth, n_cols] for 16 or 32 columns. B lies as pairs of its rows: the
-  // lower half of b[k * b_stride + c] is B[2 k, c], the upper B[2 k + 1, c]. Strides count elements.
-  void multiply(const std::uint16_t* a, Index a_stride, const std::uint32_t* b, Index b_stride, Index depth,
-                Index n_cols, float* c, Index c_stride) const;
+  void clear() const;
+  // Adds the product of a [32, 32] and b [16 pairs, n_cols].
+  void add(const std::uint16_t* a, Index a_stride, const std::uint32_t* b, Index b_stride,
+           Index n_cols) const;
+  void store(float* c, Index c_stride, Index n_cols) const;
 };
 
 // out = in [n], and zeros up to whole blocks; n is a multiple of 16, in and out are aligned to 64 bytes.
