@@ -95,10 +95,13 @@ HWY_NOINLINE void multiply_tile(const float* HWY_RESTRICT a, Index lda, B b, Ind
 }
 
 // One tile and its epilogue, for n_rows <= kRows. An epilogue says where a tile goes, target(row, col), with
-// which row stride(n_vecs), and then does done(row, n_rows, col, n_vecs) on it.
+// which row stride(n_vecs), and then does done(row, n_rows, col, n_vecs) on it. One that reads memory of its
+// own for that asks for it by fetch(), which the product gives time to come.
 template <int kRows, int kVecs, Lies kLies, class B, class Epilogue>
 HWY_INLINE void multiply_rows(Operand a, B panel, Index depth, Index row, Index n_rows, Index col,
                               Epilogue& epilogue) {
+  if constexpr (requires { epilogue.fetch(row, n_rows, col, kVecs); })
+    epilogue.fetch(row, n_rows, col, kVecs);
   multiply_tile<kRows, kVecs, kLies>(kLies == Lies::as_is ? a.row(row) : a.data + row, a.stride, panel, depth,
                                      epilogue.target(row, col), epilogue.stride(kVecs));
   epilogue.done(row, n_rows, col, kVecs);

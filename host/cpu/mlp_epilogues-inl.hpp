@@ -8,6 +8,7 @@
 #define MELGRAD_HOST_CPU_MLP_EPILOGUES_INL
 #endif
 
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
@@ -139,12 +140,23 @@ struct Optimise {
 
   float* target(Index, Index) { return tile; }
   Index stride(Index n_vecs) const { return n_vecs * n_lanes(); }
+  void fetch(Index row, Index n_rows, Index col, Index n_vecs) const;
   void done(Index row, Index n_rows, Index col, Index n_vecs);
   template <bool kDecoupled, class Update>
   void update_tile(Index row, Index n_rows, Index col, Index n_vecs, Update&& update);
   template <bool kDecoupled>
   void adam_tile(Index row, Index n_rows, Index col, Index n_vecs);
 };
+
+// Parameters and moments of a large layer come from memory.
+HWY_INLINE void Optimise::fetch(Index row, Index n_rows, Index col, Index n_vecs) const {
+  for (Index r = 0; r < n_rows; ++r) {
+    const Index at = layer.offset + (row + r) * layer.stride + col;
+    for (const float* values : {buffers.parameters, buffers.first_moment, buffers.second_moment})
+      for (Index vec = 0; values != nullptr && vec < n_vecs; ++vec)
+        hwy::Prefetch(values + at + vec * n_lanes());
+  }
+}
 
 // update(at, w, gradient) gives the new w of the vector at parameters + at. decay w belongs to the gradient,
 // or with kDecoupled (adamw) is taken off w before.
