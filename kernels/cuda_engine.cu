@@ -1,8 +1,10 @@
 #include "kernels/cuda_engine.hpp"
 
 #include "host/core/error.hpp"
+#include "host/engine/speech_division.hpp"
 #include "kernels/cuda_feature_extractor.hpp"
 #include "kernels/cuda_mlp_stack.hpp"
+#include "kernels/cuda_speech_extractor.hpp"
 #include "kernels/launch.cuh"
 #include "kernels/nearest_neighbours.hpp"
 
@@ -22,8 +24,7 @@ class CudaEngine final : public Engine {
                        properties_.major, properties_.minor, properties_.multiProcessorCount);
   }
   std::unique_ptr<FeatureExtractor> feature_extractor(const FeaturePlan& plan) override {
-    if (plan.speech)
-      fail_usage("{} does not compute the feature set '{}'; --device cpu does", name_, plan.spec.name);
+    if (plan.speech) return speech_extractor(plan);
     return make_cuda_feature_extractor(plan, {.device = device_});
   }
   std::unique_ptr<MlpStack> mlp_stack(const TrainingSet& training_set,
@@ -36,6 +37,12 @@ class CudaEngine final : public Engine {
   }
 
  private:
+  std::unique_ptr<FeatureExtractor> speech_extractor(const FeaturePlan& plan) const {
+    for (const SpeechGroup group : plan.speech->groups)
+      if (!has_kernels(group)) fail_usage("{} does not compute the speech group '{}'", name_, to_name(group));
+    return make_cuda_speech_extractor(plan, {.device = device_});
+  }
+
   int device_;
   bool tf32_;
   std::string name_;

@@ -8,8 +8,10 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "host/engine/self_check.hpp"
+#include "host/engine/speech_division.hpp"
 #include "kernels/cuda_devices.hpp"
 #include "kernels/cuda_engine.hpp"
 #endif
@@ -26,14 +28,16 @@ void prove(Engine& engine, Engine& reference) {
   const std::lock_guard lock(mutex);
   if (proven.contains(std::string(engine.name()))) return;
   check_features(engine, reference);
+  check_speech(engine, reference);
   check_training(engine, reference);
   proven.emplace(engine.name());
 }
 
 std::unique_ptr<Engine> make_checked_cuda_engine(int device, const EngineOptions& options) {
   std::unique_ptr<Engine> engine = cuda::make_cuda_engine(device, options.tf32);
-  prove(*engine, *make_cpu_engine(options));
-  return engine;
+  std::unique_ptr<Engine> cpu = make_cpu_engine(options);
+  prove(*engine, *cpu);
+  return make_divided_engine(std::move(engine), std::move(cpu));
 }
 
 }  // namespace

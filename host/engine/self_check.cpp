@@ -7,6 +7,7 @@
 
 #include "host/core/error.hpp"
 #include "host/core/philox.hpp"
+#include "host/engine/speech_division.hpp"
 #include "host/features/feature_plan.hpp"
 
 namespace melgrad {
@@ -95,6 +96,35 @@ void check_features(Engine& engine, Engine& reference) {
       engine.name(), engine.description(), feature_names(plan.spec)[static_cast<std::size_t>(worst.feature)],
       worst.clip, ours(worst.clip, worst.feature), truth(worst.clip, worst.feature), reference.name(),
       self_check_tolerance, worst.spread);
+}
+
+void check_speech(Engine& engine, Engine& reference) {
+  FeatureSpec spec = feature_spec("speech");
+  Speech speech;
+  std::erase_if(speech.groups, [](SpeechGroup group) { return !has_kernels(group); });
+  spec.descriptors = {{speech, {}}};
+  const FeaturePlan plan = make_feature_plan(spec, speech_sample_rate);
+  ProbeClips clips;
+  clips.offsets = {0};
+  add_chord(clips, 4000, 23.5, 400, 4);
+  add_chord(clips, 300, 12.5, 400, 5);
+  const auto rows_of = [&](Engine& each) {
+    Matrix<float> rows(clips.batch().n_clips(), plan.n_features);
+    each.feature_extractor(plan)->extract(clips.batch(), rows.view());
+    return rows;
+  };
+  const Matrix<float> ours = rows_of(engine), truth = rows_of(reference);
+  for (Index clip = 0; clip < ours.rows; ++clip)
+    for (Index i = 0; i < ours.cols; ++i) {
+      const double value = double{ours(clip, i)}, expected = double{truth(clip, i)};
+      if (std::fabs(value - expected) <= self_check_speech_tolerance * std::max(1.0, std::fabs(expected)))
+        continue;
+      fail(
+          "self-check: {} ({}) computes wrong features: {} of probe clip {} is {}, and {} by the {} engine; "
+          "{} of the value is allowed. The driver, the device or this build is faulty",
+          engine.name(), engine.description(), feature_names(plan.spec)[static_cast<std::size_t>(i)], clip,
+          value, expected, reference.name(), self_check_speech_tolerance);
+    }
 }
 
 namespace {

@@ -31,6 +31,11 @@ ProbeClips probe_clips();
 // tolerance, for the worst of them.
 void check_features(Engine& engine, Engine& reference);
 
+// The groups of the speech set that have kernels, of a short chord and of less than a frame. Each value
+// within self_check_speech_tolerance of itself, or of 1. Throws likewise.
+inline constexpr double self_check_speech_tolerance = 1e-3;
+void check_speech(Engine& engine, Engine& reference);
+
 // Training of small networks with everything that has kernels of its own: activations, solvers, dropout,
 // batch_norm. Throws Error that names the network, the probability, both values and the tolerance.
 inline constexpr double self_check_training_tolerance = 1e-4;

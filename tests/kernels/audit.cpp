@@ -2,7 +2,9 @@
 
 #include <span>
 
+#include "host/engine/speech_division.hpp"
 #include "kernels/cuda_mlp_stack.hpp"
+#include "kernels/cuda_speech_extractor.hpp"
 #include "session.hpp"
 #include "support/feature_clips.hpp"
 #include "support/mlp_problem.hpp"
@@ -12,17 +14,17 @@ namespace {
 
 using emulation::KernelTrace;
 
-constexpr int sample_rate = 48000;
-constexpr Index n_samples = 37 * sample_rate / 10;
-
-std::vector<KernelTrace> trace_kernels(const FeaturePlan& plan, int n_clips, ChromaRoute chroma) {
-  testing::Clips<std::int16_t> clips(sample_rate);
+std::vector<KernelTrace> trace_kernels(const FeaturePlan& plan, Index n_samples, int n_clips,
+                                       const CudaFeatureOptions& options) {
+  testing::Clips<std::int16_t> clips(plan.sample_rate);
   for (int clip = 0; clip < n_clips; ++clip)
     clips.add(testing::test_sound(n_samples, static_cast<std::uint32_t>(clip)));
   emulation::Session session({.trace = true});
   {
     Matrix<float> rows(n_clips, plan.n_features);
-    make_cuda_feature_extractor(plan, {.chroma = chroma})->extract(clips.batch(), rows.view());
+    const auto extractor =
+        plan.speech ? make_cuda_speech_extractor(plan, options) : make_cuda_feature_extractor(plan, options);
+    extractor->extract(clips.batch(), rows.view());
   }
   std::vector<KernelTrace> kernels = session.kernel_traces();
   session.finish();
@@ -44,6 +46,19 @@ KernelAudit audit_kernel(const KernelTrace& one_clip, const KernelTrace& clips, 
   return audit;
 }
 
+FeatureAudit audit(const FeaturePlan& plan, Index n_samples, const CudaFeatureOptions& options) {
+  FeatureAudit audit{.n_clips = 3, .kernels = {}};
+  audit.n_frames = static_cast<double>(audit.n_clips * plan.n_frames(n_samples));
+  audit.compulsory_bytes = 2.0 * static_cast<double>(n_samples) + 4.0 * static_cast<double>(plan.n_features);
+  const auto one_clip = trace_kernels(plan, n_samples, 1, options);
+  const auto clips = trace_kernels(plan, n_samples, audit.n_clips, options);
+  for (std::size_t i = 0; i < clips.size(); ++i) {  // the same kernels, in order of names
+    audit.kernels.push_back(audit_kernel(one_clip.at(i), clips[i], audit.n_clips));
+    audit.device_bytes += audit.kernels.back().device_bytes;
+  }
+  return audit;
+}
+
 std::vector<KernelTrace> trace_training(const testing::MlpProblem& problem, const MlpSpec& spec, int n_models,
                                         MlpRoute route) {
   emulation::Session session({.trace = true});
@@ -60,17 +75,16 @@ std::vector<KernelTrace> trace_training(const testing::MlpProblem& problem, cons
 }  // namespace
 
 FeatureAudit audit_features(ChromaRoute chroma) {
-  const FeaturePlan plan = make_feature_plan(feature_spec("notebook"), sample_rate);
-  FeatureAudit audit{.n_clips = 3, .kernels = {}};
-  audit.n_frames = static_cast<double>(audit.n_clips * plan.n_frames(n_samples));
-  audit.compulsory_bytes = 2.0 * n_samples + 4.0 * static_cast<double>(plan.n_features);
-  const auto one_clip = trace_kernels(plan, 1, chroma);
-  const auto clips = trace_kernels(plan, audit.n_clips, chroma);
-  for (std::size_t i = 0; i < clips.size(); ++i) {  // the same kernels, in order of names
-    audit.kernels.push_back(audit_kernel(one_clip.at(i), clips[i], audit.n_clips));
-    audit.device_bytes += audit.kernels.back().device_bytes;
-  }
-  return audit;
+  const FeaturePlan plan = make_feature_plan(feature_spec("notebook"), 48000);
+  return audit(plan, 37 * 4800, {.chroma = chroma});
+}
+
+FeatureAudit audit_speech() {
+  FeatureSpec spec = feature_spec("speech");
+  Speech speech;
+  std::erase_if(speech.groups, [](SpeechGroup group) { return !has_kernels(group); });
+  spec.descriptors = {{speech, {}}};
+  return audit(make_feature_plan(spec, speech_sample_rate), 2 * speech_sample_rate / 5, {});
 }
 
 TrainingAudit audit_training(MlpRoute route) {

@@ -27,6 +27,7 @@ EngineMakers makers() {
             auto engine = make_cuda_engine(device);
             const auto cpu = cpu_engine();
             check_features(*engine, *cpu);
+            check_speech(*engine, *cpu);
             check_training(*engine, *cpu);
             return engine;
           }};
@@ -48,11 +49,11 @@ TEST_SUITE("kernels_engine") {
     }
   }
 
-  TEST_CASE("features that have no kernels are refused") {
+  TEST_CASE("groups of speech that have no kernels are refused") {
     Session session;
     CHECK_THROWS_WITH_AS(
         make_cuda_engine(0)->feature_extractor(make_feature_plan(feature_spec("speech"), 16000)),
-        "cuda:0 does not compute the feature set 'speech'; --device cpu does", UsageError);
+        "cuda:0 does not compute the speech group 'pitch'", UsageError);
     session.finish();
   }
 

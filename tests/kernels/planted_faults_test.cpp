@@ -14,9 +14,12 @@
 
 #include "gpu_session.hpp"
 #include "host/core/error.hpp"
+#include "host/engine/speech_division.hpp"
 #include "kernels/cuda_mlp_stack.hpp"
+#include "kernels/cuda_speech_extractor.hpp"
 #include "sabotage.hpp"
 #include "support/feature_clips.hpp"
+#include "support/golden_speech.hpp"
 #include "support/mlp_problem.hpp"
 
 namespace melgrad::emulated {
@@ -57,6 +60,24 @@ std::vector<float> features(TransformRoute transform, ChromaRoute chroma) {
   options.chroma = chroma;
   Matrix<float> rows(4, plan.n_features);
   make_cuda_feature_extractor(plan, options)->extract(clips.batch(), rows.view());
+  return rows.values;
+}
+
+// Every group of speech with kernels, of clips with one frame, with slopes, and with two chunks and a rhythm;
+// a part for each.
+std::vector<float> speech() {
+  FeatureSpec spec = feature_spec("speech");
+  Speech groups;
+  std::erase_if(groups.groups, [](SpeechGroup group) { return !has_kernels(group); });
+  spec.descriptors = {{groups, {}}};
+  const FeaturePlan plan = make_feature_plan(spec, speech_sample_rate);
+  testing::Clips<std::int16_t> clips(speech_sample_rate);
+  for (const Index n : {300, 2001, 7000}) clips.add(testing::speech_signal("noise", n, 1));
+  CudaFeatureOptions options;
+  options.device_bytes = std::size_t{4} << 20;
+  options.part_bytes = 1;
+  Matrix<float> rows(3, plan.n_features);
+  make_cuda_speech_extractor(plan, options)->extract(clips.batch(), rows.view());
   return rows.values;
 }
 
@@ -119,6 +140,8 @@ const Needless needless[] = {
     {Sabotage::no_barrier, "feature_kernels.cu", 1},
     {Sabotage::no_barrier, "feature_stages.cuh", 1},
     {Sabotage::no_barrier, "mlp_block.cu", 5},
+    // Before the second time that frames are listed, 256 at a time.
+    {Sabotage::no_barrier, "speech_prosody.cu", 1},
     {Sabotage::no_barrier, "mlp_network.cuh", 2},
     // A barrier of the block follows before a warp's count of peaks is read again.
     {Sabotage::no_syncwarp, "feature_stages.cuh", 2},
@@ -186,6 +209,9 @@ TEST_SUITE("kernels_planted") {
   }
   TEST_CASE("features by cuFFT") {
     check_all_are_caught([] { return features(TransformRoute::vendor, ChromaRoute::recomputed); });
+  }
+  TEST_CASE("features of speech") {
+    check_all_are_caught(speech);
   }
   TEST_CASE("training by a block for each model") {
     check_all_are_caught([] { return training(MlpRoute::block, NormRoute::own, false); });
