@@ -422,6 +422,10 @@ TEST_SUITE("cli") {
     const Json program = Json::parse(run_melgrad({"info", "--json"}).out);
     for (const char* field : {"version", "compiler", "simd", "threads", "cuda", "libraries"})
       CHECK_MESSAGE(program.contains(field), field);
+    CHECK(program["speech_groups"]["cuda"].size() == 8);
+    CHECK(program["speech_groups"]["cpu"].size() == 9);
+    const std::string text = run_melgrad({"info"}).out;
+    CHECK(text.find("that the CPU computes on every device: pitch, loudness, voice, ") != std::string::npos);
     CHECK((!program["cuda"]["devices"].empty() || !program["cuda"]["why_not"].get<std::string>().empty()));
     const Json cache = Json::parse(run_melgrad({"info", folder / "f.h5", "--json"}).out);
     CHECK(cache["kind"] == "features");

@@ -173,6 +173,12 @@ TEST_SUITE("report_html") {
     CHECK(html == report_html(results, document, "/nowhere"));
   }
 
+  TEST_CASE("the method tells which groups which engine computed, where it is more than one") {
+    Results results = example_report(emotions());
+    results.features.division = {{"cpu", {"pitch", "voice"}}, {"cuda:0", {"mfcc"}}};
+    CHECK(contains(html_of(results), "; groups pitch, voice by cpu; mfcc by cuda:0."));
+  }
+
   TEST_CASE("mistaken clips stand once, and are playable where they are found") {
     const TemporaryFolder folder;
     write_bytes(folder / "data" / "a b#1.wav", "RIFF");

@@ -49,6 +49,7 @@ TEST_SUITE("results") {
         .confused_pairs = {{1, 6, 12, 0.08, {"clips/3.wav", "clips/7.wav"}}}};
     results.comparisons = {
         {"speaker", "mlp", "svm", 1200, 90, 60, "chi2", 5.6, 0.018, 0.054, 0.025, {0.01, 0.04}}};
+    results.features.division = {{"cpu", {"pitch", "voice"}}, {"cuda:0", {"mfcc"}}};
     results.drift = Drift{60, 0.8, 0.3, 0.2, {{"mfcc_0_mean", -3.5, 0.7, 0.4}}};
     const auto folder = temporary_folder();
     write_results(results, folder / "results.json");
@@ -69,7 +70,7 @@ TEST_SUITE("results") {
     CHECK(json["dataset"]["n_groups"] == 20);
     CHECK(json["dataset"]["audio_seconds"] == 4440);
     for (const char* name : {"set", "n_features", "seconds", "cpu_seconds", "clips_per_second",
-                             "real_time_factor", "cached_clips"})
+                             "real_time_factor", "cached_clips", "computed_by"})
       CHECK(json["features"].contains(name));
     REQUIRE(json["models"].size() == 3);
     for (const char* name :

@@ -215,6 +215,14 @@ TEST_SUITE("terminal") {
           "           broken/b.wav: not a sound file\n");
   }
 
+  TEST_CASE("the features tell which groups which engine computed, where it is more than one") {
+    Results results = example_results(emotions());
+    results.features.division = {{"cpu", {"mfcc"}}};
+    CHECK(!contains(features_text(results, plain), "by cpu"));
+    results.features.division = {{"cpu", {"pitch", "voice"}}, {"cuda:0", {"mfcc"}}};
+    CHECK(contains(features_text(results, plain), "; pitch, voice by cpu; mfcc by cuda:0"));
+  }
+
   TEST_CASE("many refusals are counted, not listed") {
     const std::string text = refusals_text(std::vector<Refusal>(40, {"a.wav", "empty"}), plain);
     CHECK(lines_of(text).size() == 13);

@@ -34,22 +34,24 @@ int extract(const ExtractOptions& options, const CommonOptions& common, Console&
   if (options.augment && !shard.is_whole()) fail_usage("--augment: altered copies are not made in shards");
   const Manifest manifest = load_recordings(options.data.data, options.data.pattern, console);
   const MadeEngine made = options.shard.make_engine(common, shard, console);
-  const FeatureEngine engine(spec, *made.engine, common.n_threads, console);
+  note_division(spec, *made.engine, console);
   const ExtractionOptions how{.n_threads = common.n_threads, .commit_interval_s = options.commit_interval_s};
   console.heed_interrupts();
   const Extraction extraction =
-      shard.is_whole() ? extract_features(manifest, spec, *engine, options.output, how, console)
-                       : extract_shard(manifest, shard, spec, *engine, options.output, how, console);
+      shard.is_whole() ? extract_features(manifest, spec, *made.engine, options.output, how, console)
+                       : extract_shard(manifest, shard, spec, *made.engine, options.output, how, console);
   const std::string file = written_file(options, shard);
   const ExtractionReport& report = extraction.report;
   const std::vector<Refusal>& refused = report.refused;
   log_refused(refused, console);
-  if (options.augment) extract_copies(manifest, spec, *engine, options.output, common.n_threads, console);
+  if (options.augment)
+    extract_copies(manifest, spec, *made.engine, options.output, common.n_threads, console);
 
   if (console.json()) {
     console.json_result(Json{{"file", file},
                              {"shard", to_json(shard)},
-                             {"device", (*engine).name()},
+                             {"device", made.engine->name()},
+                             {"computed_by", division_of(spec, made.engine->name())},
                              {"n_clips", report.n_clips},
                              {"n_cached", report.n_cached},
                              {"n_refused", refused.size()},

@@ -19,7 +19,7 @@
 #include "host/cpu/simd.hpp"
 #include "host/data/dataset.hpp"
 #include "host/engine/cuda_status.hpp"
-#include "host/features/speech_groups.hpp"
+#include "host/engine/speech_division.hpp"
 #include "host/models/model_file.hpp"
 
 namespace melgrad {
@@ -95,11 +95,9 @@ Json to_json(const BuildInfo& build) {
           {"cuda_architectures", build.cuda_architectures}};
 }
 
-// All of them; a GPU has no kernels for any.
+// By engine, what it computes of the speech set where a GPU is used.
 Json speech_groups() {
-  Json names = Json::array();
-  for (const SpeechGroup group : all_speech_groups()) names.push_back(to_name(group));
-  return names;
+  return division_of(feature_spec("speech"), "cuda");
 }
 
 Json program_info(const CommonOptions& common, const CudaStatus& cuda) {
@@ -116,7 +114,7 @@ Json program_info(const CommonOptions& common, const CudaStatus& cuda) {
           {"simd", simd_name()},
           {"threads", resolve_threads(common.n_threads)},
           {"cuda", to_json(cuda)},
-          {"speech_groups", {{"cpu", speech_groups()}, {"cuda", Json::array()}}},
+          {"speech_groups", speech_groups()},
           {"libraries", library_versions()}};
 }
 
@@ -127,8 +125,9 @@ std::string text_of(const Json& info, const CudaStatus& cuda) {
       *build.git == '\0' ? "" : fmt::format(" ({})", build.git), info["compiler"].get<std::string>(),
       build.type, build.flags, info["simd"].get<std::string>(), info["threads"].get<int>());
   text += cuda_text(cuda);
-  text += fmt::format("Groups of speech that the CPU computes on every device: {}\n",
-                      fmt::join(enum_names<SpeechGroup>, ", "));
+  const auto groups = info["speech_groups"].get<Division>();
+  text += fmt::format("Groups of speech that a GPU computes: {}; that the CPU computes on every device: {}\n",
+                      fmt::join(groups.at("cuda"), ", "), fmt::join(groups.at("cpu"), ", "));
   std::vector<std::string> libraries;
   for (const auto& [name, version] : info["libraries"].items())
     libraries.push_back(fmt::format("{} {}", name, version.get<std::string>()));

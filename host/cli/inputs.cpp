@@ -4,15 +4,14 @@
 
 #include <filesystem>
 #include <iterator>
-#include <string_view>
-#include <variant>
+#include <string>
 
 #include "host/audio/folder_scan.hpp"
 #include "host/core/error.hpp"
 #include "host/core/temporary_folder.hpp"
-#include "host/cpu/cpu_engine.hpp"
 #include "host/data/altered_copies.hpp"
 #include "host/data/speaker_normalisation.hpp"
+#include "host/engine/speech_division.hpp"
 #include "host/features/alterations.hpp"
 
 namespace melgrad {
@@ -88,23 +87,17 @@ void treat(Dataset& dataset, const TreatmentOptions& treatment, const std::vecto
   if (treatment.speaker_normalise) normalise_speakers(dataset);
 }
 
-FeatureEngine::FeatureEngine(const FeatureSpec& spec, Engine& engine, int n_threads, Console& console)
-    : engine_(engine) {
-  const auto* speech = std::get_if<Speech>(&spec.descriptors[0].descriptor);
-  if (speech == nullptr || engine.name() == "cpu") return;
-  cpu_ = make_cpu_engine({.n_threads = n_threads});
-  std::vector<std::string_view> groups;
-  for (const SpeechGroup group : speech->groups) groups.push_back(to_name(group));
-  console.note(fmt::format("features: {} has no kernels for speech; the CPU computes {}", engine.name(),
-                           fmt::join(groups, ", ")));
+void note_division(const FeatureSpec& spec, const Engine& engine, Console& console) {
+  if (const std::string text = to_text(division_of(spec, engine.name())); !text.empty())
+    console.note(fmt::format("features: {}", text));
 }
 
 Extraction extract_once(const Manifest& manifest, const FeatureSpec& spec, Engine& engine, int n_threads,
                         Console& console) {
   const TemporaryFolder folder;
-  const FeatureEngine feature_engine(spec, engine, n_threads, console);
-  return extract_features(manifest, spec, *feature_engine, folder.path() / "features.h5",
-                          {.n_threads = n_threads}, console);
+  note_division(spec, engine, console);
+  return extract_features(manifest, spec, engine, folder.path() / "features.h5", {.n_threads = n_threads},
+                          console);
 }
 
 void log_refused(const std::vector<Refusal>& refused, Console& console) {

@@ -4,7 +4,6 @@
 #include <CLI/CLI.hpp>
 
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -57,17 +56,8 @@ std::vector<FeatureTable> read_copies(const std::filesystem::path& file, const F
 void treat(Dataset& dataset, const TreatmentOptions& treatment, const std::vector<FeatureTable>& copies,
            Console& console);
 
-// The engine for features: the given one or, for the speech set, of which a GPU has no kernels, one of the
-// CPU; that is said.
-class FeatureEngine {
- public:
-  FeatureEngine(const FeatureSpec& spec, Engine& engine, int n_threads, Console& console);
-  Engine& operator*() const { return cpu_ ? *cpu_ : engine_; }
-
- private:
-  Engine& engine_;
-  std::unique_ptr<Engine> cpu_;
-};
+// Says which groups of speech the CPU computes where the engine is a GPU's.
+void note_division(const FeatureSpec& spec, const Engine& engine, Console& console);
 
 // Features that are wanted once: extracted into a cache in a temporary folder, which is removed.
 Extraction extract_once(const Manifest& manifest, const FeatureSpec& spec, Engine& engine, int n_threads,

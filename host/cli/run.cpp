@@ -84,16 +84,14 @@ Recordings read_recordings(const std::string& data, const std::string& pattern, 
                            const TreatmentOptions& treatment, Engine& engine, const CommonOptions& common,
                            Console& console) {
   const Manifest manifest = load_recordings(data, pattern, console);
-  const FeatureEngine feature_engine(spec, engine, common.n_threads, console);
   Extraction extraction =
-      extract_features(manifest, spec, *feature_engine, cache, {.n_threads = common.n_threads}, console);
+      extract_features(manifest, spec, engine, cache, {.n_threads = common.n_threads}, console);
   std::vector<Refusal> refused = extraction.report.refused;
   log_refused(refused, console);
   Dataset dataset = with_context(data, [&] { return make_dataset(extraction.table, min_labels); });
   dataset.group_noun = group_noun;
   std::vector<FeatureTable> copies;
-  if (treatment.augment)
-    copies = extract_copies(manifest, spec, *feature_engine, cache, common.n_threads, console);
+  if (treatment.augment) copies = extract_copies(manifest, spec, engine, cache, common.n_threads, console);
   treat(dataset, treatment, copies, console);
   DatasetSummary summary = summarise(data, dataset, std::move(refused));
   return {std::move(dataset), std::move(summary), std::move(extraction.report)};
@@ -147,6 +145,7 @@ int run(const RunOptions& options, const CommonOptions& common, Console& console
   console.open_log(folder.log());
   console.heed_interrupts();
 
+  note_division(spec, *made.engine, console);
   const Recordings recordings =
       read_recordings(options.data.data, options.data.pattern, options.group_noun, spec, folder.features(), 2,
                       treatment, *made.engine, common, console);
@@ -163,6 +162,7 @@ int run(const RunOptions& options, const CommonOptions& common, Console& console
   results.dataset = recordings.summary;
   if (own) results.own = own->summary;
   results.features = summarise(spec, recordings.report);
+  results.features.division = division_of(spec, made.engine->name());
   const auto own_result = std::ranges::find(evaluation.results, Protocol::own, &ProtocolResult::protocol);
   std::vector<ProtocolResult> others =
       evaluate_classical(recordings.dataset, own ? &own->dataset : nullptr,

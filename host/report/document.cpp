@@ -149,6 +149,8 @@ Markup features_line(const Results& results) {
   if (features.clips_per_second > 0)
     line += fmt::format("; computed at {:.0f} clips/s, {:.0f} times real time", features.clips_per_second,
                         features.real_time_factor);
+  if (const std::string division = to_text(features.division); !division.empty())
+    line += "; groups " + division;
   return line + ".";
 }
 

@@ -75,6 +75,7 @@ Json to_json(const FeatureSummary& features) {
           {"clips_per_second", rate(features.clips_per_second)},
           {"real_time_factor", rate(features.real_time_factor)},
           {"cached_clips", features.cached_clips},
+          {"computed_by", features.division},
           {"spec", to_json(features.spec)}};
 }
 
@@ -201,6 +202,7 @@ FeatureSummary features_from_json(const Json& json) {
   read_member(json, "clips_per_second", 0, features.clips_per_second);
   read_member(json, "real_time_factor", 0, features.real_time_factor);
   read_member(json, "cached_clips", features.cached_clips);
+  if (json.contains("computed_by")) read_member(json, "computed_by", features.division);
   return features;
 }
 

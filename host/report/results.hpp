@@ -9,6 +9,7 @@
 
 #include "host/cache/extraction.hpp"
 #include "host/core/json.hpp"
+#include "host/engine/speech_division.hpp"
 #include "host/evaluation/protocols.hpp"
 
 namespace melgrad {
@@ -51,6 +52,7 @@ struct FeatureSummary {
   double clips_per_second = 0;
   double real_time_factor = 0;  // seconds of audio per second
   Index cached_clips = 0;
+  Division division;  // who computed what, of clips that were not in the cache
   bool operator==(const FeatureSummary&) const = default;
 };
 FeatureSummary summarise(const FeatureSpec& spec, const ExtractionReport& report);

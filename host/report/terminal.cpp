@@ -274,6 +274,8 @@ std::string features_text(const Results& results, const TextStyle& style) {
                         features.real_time_factor);
   if (features.cached_clips > 0)
     text += fmt::format("; {} from the cache", counted(features.cached_clips, "clip"));
+  if (const std::string division = to_text(features.division); !division.empty())
+    text += "; " + printable(division);
   return heading("Features", "", style) + indented(text, style);
 }
 
