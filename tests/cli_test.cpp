@@ -426,6 +426,11 @@ TEST_SUITE("cli") {
     CHECK(program["speech_groups"]["cpu"].size() == 9);
     const std::string text = run_melgrad({"info"}).out;
     CHECK(text.find("that the CPU computes on every device: pitch, loudness, voice, ") != std::string::npos);
+    const ProgramRun bf16 = run_melgrad({"train", folder / "f.h5", "-o", folder / "bf16.h5", "--device",
+                                         "cpu", "--no-evaluation", "--max-iter", "1", "--precision", "bf16"});
+    const std::string no_bf16 = program["bf16"]["why_not"];
+    CHECK_MESSAGE(bf16.status == (no_bf16.empty() ? 0 : 1), bf16.err);
+    CHECK_MESSAGE(bf16.err.find(no_bf16) != std::string::npos, bf16.err);
     CHECK((!program["cuda"]["devices"].empty() || !program["cuda"]["why_not"].get<std::string>().empty()));
     const Json cache = Json::parse(run_melgrad({"info", folder / "f.h5", "--json"}).out);
     CHECK(cache["kind"] == "features");

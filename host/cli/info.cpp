@@ -16,6 +16,7 @@
 #include "host/cli/commands.hpp"
 #include "host/cli/inputs.hpp"
 #include "host/core/parallel.hpp"
+#include "host/cpu/cpu_mlp_kernels.hpp"
 #include "host/cpu/simd.hpp"
 #include "host/data/dataset.hpp"
 #include "host/engine/cuda_status.hpp"
@@ -113,6 +114,7 @@ Json program_info(const CommonOptions& common, const CudaStatus& cuda) {
           {"build", to_json(build_info())},
           {"simd", simd_name()},
           {"threads", resolve_threads(common.n_threads)},
+          {"bf16", {{"why_not", mlp_kernels().lack_of_bf16}}},
           {"cuda", to_json(cuda)},
           {"speech_groups", speech_groups()},
           {"libraries", library_versions()}};
@@ -124,6 +126,9 @@ std::string text_of(const Json& info, const CudaStatus& cuda) {
       "melgrad {}{}, built by {}, {}: {}\nCPU: {}, {} threads\n", info["version"].get<std::string>(),
       *build.git == '\0' ? "" : fmt::format(" ({})", build.git), info["compiler"].get<std::string>(),
       build.type, build.flags, info["simd"].get<std::string>(), info["threads"].get<int>());
+  const auto no_bf16 = info["bf16"]["why_not"].get<std::string>();
+  text += fmt::format("--precision bf16: {}\n",
+                      no_bf16.empty() ? "there, by AMX" : fmt::format("not there: {}", no_bf16));
   text += cuda_text(cuda);
   const auto groups = info["speech_groups"].get<Division>();
   text += fmt::format("Groups of speech that a GPU computes: {}; that the CPU computes on every device: {}\n",

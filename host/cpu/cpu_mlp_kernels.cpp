@@ -291,7 +291,7 @@ MlpKernels kernels() {
   all.lack_of_bf16 = lack_of_bf16_tiles();
   all.round_inputs = round_inputs;
 #else
-  all.lack_of_bf16 = "there is none without AVX-512 and AMX";
+  all.lack_of_bf16 = "that needs AVX-512 and AMX";
 #endif
   return all;
 }
