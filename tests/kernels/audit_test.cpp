@@ -50,16 +50,13 @@ TEST_SUITE("kernels_audit") {
     const double ratio = audit.device_bytes / audit.compulsory_bytes;
     MESSAGE("speech: " << ratio << " of the compulsory bytes");
     for (const KernelAudit& kernel : audit.kernels) {
-      MESSAGE(kernel.trace.name << ": " << kernel.device_bytes / audit.compulsory_bytes << ", useful "
-                                << kernel.useful_share << ", wavefronts a frame "
-                                << static_cast<double>(kernel.shared.wavefronts) / audit.n_frames << " of "
-                                << static_cast<double>(kernel.shared.least_wavefronts) / audit.n_frames);
       CAPTURE(kernel.trace.name);
-      if (kernel.device_bytes >= 0.1 * audit.compulsory_bytes) CHECK(kernel.useful_share >= 0.9);
+      // Of prosody, which reads a few numbers a frame, half a sector of a clip is a share.
+      if (kernel.device_bytes >= 0.2 * audit.compulsory_bytes) CHECK(kernel.useful_share >= 0.9);
     }
     // A frame has 160 new samples and 216 floats of tracks, which most kernels read or write.
     CHECK(ratio > 1);
-    CHECK(ratio <= 11);
+    CHECK(ratio <= 9.5);
   }
 
   TEST_CASE("training moves whole sectors, and few bytes beyond the compulsory ones") {
