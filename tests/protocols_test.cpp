@@ -217,7 +217,8 @@ TEST_SUITE("protocols") {
           evaluate(dataset, nullptr, engine).classifier.parameters);
   }
 
-  TEST_CASE("an ensemble is trained from seeds of its own, beside its first network, and is the classifier") {
+  TEST_CASE(
+      "an ensemble is trained from seeds of its own, comes before its first network, and is the classifier") {
     const Dataset dataset = example_dataset(sixty_clips());
     const Dataset own = example_dataset({{"a", "", "", ""}, {"c", "", "", ""}}, "own");
     const auto engine = make_engine("cpu", {.n_threads = 2}).engine;
@@ -231,10 +232,10 @@ TEST_SUITE("protocols") {
     std::vector<std::string> names;
     for (const ProtocolResult& result : evaluation.results) names.push_back(result.name);
     CHECK(names ==
-          std::vector<std::string>{"mlp", "mlp", "mlp", "mlp_ensemble", "mlp_ensemble", "mlp_ensemble"});
+          std::vector<std::string>{"mlp_ensemble", "mlp_ensemble", "mlp_ensemble", "mlp", "mlp", "mlp"});
     const Evaluation single = evaluate_protocols(dataset, &own, spec, *engine, {.n_splits = 2}, progress);
     for (std::size_t i = 0; i < 3; ++i)
-      CHECK(single.results[i].predictions == evaluation.results[i].predictions);
+      CHECK(single.results[i].predictions == evaluation.results[3 + i].predictions);
 
     CHECK(evaluation.classifier.parameters == single.classifier.parameters);
     REQUIRE(evaluation.classifier.further_members.size() == 2);
@@ -246,7 +247,7 @@ TEST_SUITE("protocols") {
             evaluation.classifier.further_members[static_cast<std::size_t>(member) - 1]);
     }
     const Matrix<float> probabilities = predict_proba(*engine, evaluation.classifier, own.features.view());
-    const ProtocolResult& own_result = evaluation.results.back();
+    const ProtocolResult& own_result = evaluation.results[2];
     for (Index row = 0; row < 2; ++row)
       CHECK(own_result.predictions[static_cast<std::size_t>(row)].probability_of_truth ==
             rounded(static_cast<double>(probabilities(row, row == 0 ? 0 : 2))));

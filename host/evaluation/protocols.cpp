@@ -273,7 +273,7 @@ Evaluation evaluate_protocols(const Dataset& dataset, const Dataset* own, const 
 
   Evaluation evaluation{finished(dataset, jobs, fitted, n_members, engine), {}};
   for (const std::size_t n :
-       n_members > 1 ? std::vector{std::size_t{1}, n_members} : std::vector{n_members}) {
+       n_members > 1 ? std::vector{n_members, std::size_t{1}} : std::vector{n_members}) {
     std::size_t first_job = 0;
     for (const PlannedProtocol& each : planned) {
       evaluation.results.push_back(

@@ -52,8 +52,8 @@ struct Evaluation : TrainedClassifier {
 
 // Every model of every protocol is trained in one call of Trainer::fit. The model of split i is seeded with
 // spec.random_state + i, the classifier with spec.random_state, and member m > 0 of an ensemble with m *
-// seeds_between_members more. With options.ensemble > 1 each protocol has a second result, "mlp_ensemble",
-// and the classifier is the ensemble. With the data set's altered copies, networks are trained on them too.
+// seeds_between_members more. With options.ensemble > 1 the classifier is the ensemble, whose results,
+// "mlp_ensemble", come before those of its first network. With the data set's altered copies, networks are trained on them too.
 // `own` may be null; it must have the same features, and be speaker-normalised alike; with options.tta both
 // have copies.
 inline constexpr std::int64_t seeds_between_members = 1'000'000;

@@ -68,7 +68,7 @@ struct Results {
   DatasetSummary dataset;
   std::optional<DatasetSummary> own;
   FeatureSummary features;
-  std::vector<ProtocolResult> models;        // model by model; the networks first
+  std::vector<ProtocolResult> models;        // model by model; first that of model.h5, then networks
   std::vector<ModelComparison> comparisons;  // every pair of models, protocol by protocol
   std::optional<Drift> drift;                // of the own recordings against the data set
   Json bench;                                // what `melgrad bench --json` measured, or null

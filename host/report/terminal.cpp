@@ -18,17 +18,11 @@ int column_width(const std::vector<std::string>& names, int most) {
   return std::min(width, most);
 }
 
-// Of the model in model.h5: the ensemble where there is one, else the first.
-bool is_shown(const Results& results, const ProtocolResult& result) {
-  const auto is_ensemble = [](const ProtocolResult& each) { return each.name == "mlp_ensemble"; };
-  const bool has_ensemble = std::ranges::any_of(results.models, is_ensemble);
-  return has_ensemble ? is_ensemble(result) : result.name == results.models.front().name;
-}
-
+// Of the model in model.h5, which is the first.
 std::vector<const ProtocolResult*> available(const Results& results) {
   std::vector<const ProtocolResult*> found;
   for (const ProtocolResult& result : results.models)
-    if (is_shown(results, result) && result.why_not.empty()) found.push_back(&result);
+    if (result.name == results.models.front().name && result.why_not.empty()) found.push_back(&result);
   return found;
 }
 
@@ -290,7 +284,7 @@ std::string protocols_text(const Results& results, const TextStyle& style) {
             '\n';
   }
   for (const ProtocolResult& result : results.models) {
-    if (!is_shown(results, result)) continue;
+    if (result.name != results.models.front().name) continue;
     const std::string title = protocol_title(result.protocol, results.dataset);
     if (!result.why_not.empty())
       text += indented(fmt::format("No result for {}: {}.", title, result.why_not), style);
