@@ -181,6 +181,8 @@ class NetworkOptions {
   // Throws UsageError where an option is wrong, whatever the features.
   void check() const;
   MlpSpec read(const FeatureSpec& features) const;
+  // Options that were given one by one.
+  const Json& given() const { return mlp_.given(); }
 
  private:
   std::string network_ = "auto";

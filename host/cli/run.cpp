@@ -19,6 +19,7 @@
 #include "host/evaluation/drift.hpp"
 #include "host/evaluation/prediction_statistics.hpp"
 #include "host/models/model_file.hpp"
+#include "host/models/search_grid.hpp"
 #include "host/report/report_files.hpp"
 #include "host/report/results.hpp"
 #include "host/report/typesetting.hpp"
@@ -36,6 +37,7 @@ struct RunOptions {
   OverwriteOption overwrite;
   FeatureOptions features{"speech"};
   NetworkOptions network;
+  std::string grid;
   FieldOptions<TreatmentOptions> treatment;
   FieldOptions<EvaluationOptions> evaluation;
   FieldOptions<ModelChoice> models;
@@ -98,8 +100,10 @@ Recordings read_recordings(const std::string& data, const std::string& pattern, 
 }
 
 Json options_json(const RunOptions& options, const MlpSpec& mlp, const TreatmentOptions& treatment,
-                  const EvaluationOptions& evaluation, const ModelChoice& models,
-                  const FeatureSpec& features) {
+                  const EvaluationOptions& evaluation, const ModelChoice& models, const FeatureSpec& features,
+                  const std::vector<Candidate>& candidates) {
+  Json tried = Json::array();
+  for (const Candidate& each : candidates) tried.push_back(each.parameters);
   return {{"command", "run"},
           {"data", options.data.data},
           {"pattern", options.data.pattern},
@@ -110,6 +114,8 @@ Json options_json(const RunOptions& options, const MlpSpec& mlp, const Treatment
           {"features", to_json(features)},
           {"models", to_json_fields(models)["models"]},
           {"mlp", to_json_fields(mlp)},
+          {"grid", options.grid},
+          {"candidates", tried},
           {"treatment", to_json_fields(treatment)},
           {"evaluation", to_json_fields(evaluation)}};
 }
@@ -126,6 +132,10 @@ int run(const RunOptions& options, const CommonOptions& common, Console& console
   const FeatureSpec spec = options.features.read();
   MlpSpec mlp = options.network.read(spec);
   mlp.random_state = common.random_state;
+  std::vector<Candidate> candidates;
+  if (!options.grid.empty())
+    candidates = read_search_grid(
+        options.grid, {.spec = mlp, .given = options.network.given(), .random_state = common.random_state});
   const TreatmentOptions treatment = options.treatment.read();
   const EvaluationOptions evaluation_spec = evaluation_options(options, common);
   const ModelChoice models = options.models.read();
@@ -156,9 +166,9 @@ int run(const RunOptions& options, const CommonOptions& common, Console& console
                         {evaluation_spec.tta, treatment.speaker_normalise}, *made.engine, common, console);
 
   Evaluation evaluation = evaluate_protocols(recordings.dataset, own ? &own->dataset : nullptr, mlp,
-                                             *made.engine, evaluation_spec, console);
-  Results results =
-      begin_results(common, made, options_json(options, mlp, treatment, evaluation_spec, models, spec));
+                                             *made.engine, evaluation_spec, console, candidates);
+  Results results = begin_results(
+      common, made, options_json(options, mlp, treatment, evaluation_spec, models, spec, candidates));
   results.dataset = recordings.summary;
   if (own) results.own = own->summary;
   results.features = summarise(spec, recordings.report);
@@ -191,6 +201,7 @@ Command make_run_command(CLI::App& program, CommonOptions& common) {
       "  melgrad run recordings/ --own mine/             the final model tried on mine/LABEL/*.wav\n"
       "  melgrad run digits/ --pattern '{label}_{group}_{index}' --out digits-results\n"
       "  melgrad run recordings/ --hidden-layer-sizes 300,100 --alpha 0.01 --quick\n"
+      "  melgrad run recordings/ --augment --ensemble 4 --grid tools/grids/speech.toml\n"
       "\nThe results folder gets features.h5 (the cache), own_features.h5, model.h5 (trained on all of "
       "DATA),\n"
       "results.json (everything that was found out), report.pdf, report.html, figures/ and log.txt. Run "
@@ -208,10 +219,16 @@ Command make_run_command(CLI::App& program, CommonOptions& common) {
   app.add_option("--group-noun", options->group_noun, "what a group is, for the tables")
       ->type_name("WORD")
       ->default_str("speaker");
-  app.add_flag("--quick", options->quick, "2 random splits and 2 folds of speakers, unless others are given");
+  app.add_flag("--quick", options->quick,
+               "2 random splits and 2 folds of speakers, unless others are given");
   options->overwrite.add(app);
   options->features.add(app);
   options->treatment.add(app, "Training data", {});
+  app.add_option(
+         "--grid", options->grid,
+         "candidates for the network's options, as of `melgrad sweep`: each split's are chosen inside "
+         "its training clips")
+      ->type_name("GRID.toml");
   options->network.add(app);
   options->evaluation.add(app, "Evaluation", {});
   options->models.add(app, "Evaluation", {});

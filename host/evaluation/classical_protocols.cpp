@@ -9,6 +9,7 @@
 #include "host/core/parallel.hpp"
 #include "host/data/speaker_normalisation.hpp"
 #include "host/data/standard_scaler.hpp"
+#include "host/evaluation/inner_folds.hpp"
 #include "host/evaluation/protocol_plan.hpp"
 #include "host/evaluation/test_predictions.hpp"
 #include "host/models/classical.hpp"
@@ -16,16 +17,11 @@
 namespace melgrad {
 namespace {
 
-constexpr int n_search_folds = 3;
-
 // One model to train and to test: a split's, or that of the whole data set.
 struct Job {
-  std::string name;
-  bool grouped = false;  // the folds of the search are of unheard groups
-  std::vector<int> train;
+  TrainingPart train;
   MatrixView<const float> tested_features;  // rows of which are tested
   std::vector<int> test;
-  std::int64_t random_state = 0;
 };
 
 // Rows, standardised.
@@ -40,35 +36,21 @@ Matrix<float> scaled_rows(MatrixView<const float> features, std::span<const int>
   return scaled;
 }
 
-// Rows of the job's training rows that each fold of the search tests; none where there are too few.
-std::vector<std::vector<int>> search_folds(const Dataset& dataset, const Job& job) {
-  const Dataset train = subset(dataset, job.train);
-  SplitPlan plan;
-  if (job.grouped && train.group_names.size() > 1)
-    plan = speaker_folds(train, std::min(n_search_folds, static_cast<int>(train.group_names.size())),
-                         job.random_state);
-  else
-    plan = stratified_k_fold(train, n_search_folds, job.random_state);
-  std::vector<std::vector<int>> folds;
-  for (const Split& split : plan.splits)
-    if (!split.train.empty() && !split.test.empty()) folds.push_back(split.test);
-  return folds;
-}
-
 ClassicalOutcome run_job(const Dataset& dataset, const Job& job, ModelKind kind, Engine& engine) {
-  const FeatureScaling scaling = fit_standard_scaler(dataset.features.view(), job.train);
-  const Matrix<float> train = scaled_rows(dataset.features.view(), job.train, scaling);
+  const FeatureScaling scaling = fit_standard_scaler(dataset.features.view(), job.train.rows);
+  const Matrix<float> train = scaled_rows(dataset.features.view(), job.train.rows, scaling);
   const Matrix<float> test = scaled_rows(job.tested_features, job.test, scaling);
   std::vector<int> labels;
-  for (const int row : job.train) labels.push_back(dataset.labels[static_cast<std::size_t>(row)]);
-  const std::vector<std::vector<int>> folds = search_folds(dataset, job);
+  for (const int row : job.train.rows) labels.push_back(dataset.labels[static_cast<std::size_t>(row)]);
+  std::vector<std::vector<int>> folds;  // in rows of `train`
+  for (const Split& fold : inner_folds(dataset, job.train)) folds.push_back(fold.test);
   const ClassicalTask task{.train = train.view(),
                            .labels = labels,
                            .test = test.view(),
                            .folds = folds,
                            .n_classes = dataset.n_classes(),
-                           .random_state = job.random_state};
-  return with_context(fmt::format("{} of '{}'", to_name(kind), job.name), [&] {
+                           .random_state = job.train.random_state};
+  return with_context(fmt::format("{} of '{}'", to_name(kind), job.train.name), [&] {
     if (kind == ModelKind::svm) return run_svm(task);
     if (kind == ModelKind::random_forest) return run_random_forest(task);
     return run_knn(task, engine);
@@ -168,8 +150,6 @@ ProtocolResult own_result_of(const ProtocolResult& network, const Dataset& datas
   result.notes = network.notes;
   // These models are not asked about copies.
   std::erase_if(result.notes, [](const std::string& note) { return note.starts_with("test-time copies"); });
-  // These models are not asked about copies.
-  std::erase_if(result.notes, [](const std::string& note) { return note.starts_with("test-time copies"); });
   result.labels = network.labels;
   result.grid = grid_of(kind, dataset.features.cols);
   result.refused = network.refused;
@@ -196,23 +176,23 @@ std::vector<ProtocolResult> evaluate_classical(const Dataset& dataset, const Dat
   std::vector<Job> jobs;
   for (const auto& [protocol, plan] : planned)
     for (std::size_t i = 0; i < plan.splits.size(); ++i)
-      jobs.push_back({.name = plan.splits[i].name,
-                      .grouped = protocol != Protocol::random,
-                      .train = plan.splits[i].train,
+      jobs.push_back({.train = {.name = plan.splits[i].name,
+                                .rows = plan.splits[i].train,
+                                .grouped = protocol != Protocol::random,
+                                .random_state = options.random_state + static_cast<std::int64_t>(i)},
                       .tested_features = dataset.features.view(),
-                      .test = plan.splits[i].test,
-                      .random_state = options.random_state + static_cast<std::int64_t>(i)});
+                      .test = plan.splits[i].test});
   std::vector<int> own_rows;
   if (own != nullptr && own_result != nullptr) own_rows = rows_of(*own_result, *own);
   if (!own_rows.empty()) {
     std::vector<int> every_row(dataset.clips.size());
     std::iota(every_row.begin(), every_row.end(), 0);
-    jobs.push_back({.name = "the whole data set",
-                    .grouped = true,
-                    .train = std::move(every_row),
+    jobs.push_back({.train = {.name = "the whole data set",
+                              .rows = std::move(every_row),
+                              .grouped = true,
+                              .random_state = options.random_state},
                     .tested_features = own->features.view(),
-                    .test = own_rows,
-                    .random_state = options.random_state});
+                    .test = own_rows});
   }
 
   std::vector<ProtocolResult> results;

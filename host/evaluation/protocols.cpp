@@ -10,6 +10,7 @@
 #include "host/core/error.hpp"
 #include "host/data/speaker_normalisation.hpp"
 #include "host/data/standard_scaler.hpp"
+#include "host/evaluation/inner_folds.hpp"
 #include "host/evaluation/predict.hpp"
 #include "host/evaluation/protocol_plan.hpp"
 #include "host/evaluation/test_predictions.hpp"
@@ -163,11 +164,30 @@ void test_split(const Classifier& classifier, const Dataset& recordings, const s
   result.splits.push_back(std::move(split));
 }
 
+// Which options the network of each job has.
+struct NetworkChoice {
+  const MlpSpec& spec;  // where there are no candidates
+  std::span<const Candidate> candidates;
+  std::vector<ChosenCandidate> chosen;  // [n_jobs], or empty
+
+  const MlpSpec& spec_of(std::size_t job) const {
+    return chosen.empty() ? spec : candidates[chosen[job].candidate].spec;
+  }
+  FitTimes times_of(std::size_t job) const { return chosen.empty() ? FitTimes{} : chosen[job].times; }
+};
+
+void add_times(const FitTimes& search, const FitTimes& fit, ModelTimes& times) {
+  times.search_seconds = search.wall_seconds;
+  times.search_cpu_seconds = search.cpu_seconds;
+  times.fit_seconds = fit.wall_seconds;
+  times.fit_cpu_seconds = fit.cpu_seconds;
+}
+
 // `first_job` is the job of the plan's first split. The model of the first n_members: a network or an
 // ensemble.
 ProtocolResult test_protocol(const PlannedProtocol& planned, const Dataset& dataset, const JobList& jobs,
-                             const FittedMembers& fitted, std::size_t n_members, std::size_t first_job,
-                             bool tta, Engine& engine) {
+                             const NetworkChoice& choice, const FittedMembers& fitted, std::size_t n_members,
+                             std::size_t first_job, bool tta, Engine& engine) {
   ProtocolResult result;
   if (n_members > 1) result.name = ensemble_name;
   result.protocol = planned.protocol;
@@ -175,6 +195,7 @@ ProtocolResult test_protocol(const PlannedProtocol& planned, const Dataset& data
   result.notes = planned.plan.notes;
   add_notes(dataset, tta, result);
   result.labels = dataset.label_names;
+  result.grid = values_of(choice.candidates);
   for (std::size_t i = 0; i < planned.plan.splits.size(); ++i) {
     const Split& split = planned.plan.splits[i];
     const auto members = fitted.of_job(first_job + i, n_members);
@@ -187,15 +208,14 @@ ProtocolResult test_protocol(const PlannedProtocol& planned, const Dataset& data
     }
     std::vector<int> truth;
     for (const int row : split.test) truth.push_back(dataset.labels[static_cast<std::size_t>(row)]);
-    const FitTimes times = sum_of_times(members);
-    SplitResult split_result{
-        .name = split.name,
-        .n_train = static_cast<Index>(split.train.size()),
-        .n_left_out = static_cast<Index>(split.left_out.size()),
-        .metrics = {},
-        .parameters = to_json_fields(jobs.spec(first_job + i)),
-        .training = members.front()->progress,
-        .times = {.fit_seconds = times.wall_seconds, .fit_cpu_seconds = times.cpu_seconds}};
+    SplitResult split_result{.name = split.name,
+                             .n_train = static_cast<Index>(split.train.size()),
+                             .n_left_out = static_cast<Index>(split.left_out.size()),
+                             .metrics = {},
+                             .parameters = to_json_fields(jobs.spec(first_job + i)),
+                             .training = members.front()->progress,
+                             .times = {}};
+    add_times(choice.times_of(first_job + i), sum_of_times(members), split_result.times);
     test_split(jobs.classifier(first_job + i, members), dataset, split.test, truth, tta, engine,
                std::move(split_result), result);
   }
@@ -254,17 +274,26 @@ std::set<std::string> trained_audio(const Classifier& classifier) {
 }  // namespace
 
 Evaluation evaluate_protocols(const Dataset& dataset, const Dataset* own, const MlpSpec& spec, Engine& engine,
-                              const EvaluationOptions& options, Progress& progress) {
+                              const EvaluationOptions& options, Progress& progress,
+                              std::span<const Candidate> candidates) {
   const auto planned = plan_protocols(dataset, options);
+  std::vector<TrainingPart> parts;
+  for (const auto& [protocol, plan] : planned)
+    for (std::size_t i = 0; i < plan.splits.size(); ++i)
+      parts.push_back({.name = plan.splits[i].name,
+                       .rows = plan.splits[i].train,
+                       .grouped = protocol != Protocol::random,
+                       .random_state = static_cast<std::int64_t>(i)});
+  parts.push_back({.name = "the whole data set", .rows = every_row(dataset), .grouped = true});
+  NetworkChoice choice{spec, candidates, {}};
+  if (!candidates.empty()) choice.chosen = choose_candidates(dataset, parts, candidates, engine, progress);
+
   JobList jobs(dataset);
-  for (const auto& [protocol, plan] : planned) {
-    for (std::size_t i = 0; i < plan.splits.size(); ++i) {
-      MlpSpec seeded = spec;
-      seeded.random_state += static_cast<std::int64_t>(i);
-      jobs.add(seeded, plan.splits[i].train, plan.splits[i].name);
-    }
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    MlpSpec seeded = choice.spec_of(i);
+    seeded.random_state += parts[i].random_state;
+    jobs.add(seeded, parts[i].rows, parts[i].name);
   }
-  jobs.add(spec, every_row(dataset), "the whole data set");
   const std::size_t n_jobs = jobs.size();
   jobs.repeat_for_members(options.ensemble);
   const std::vector<FittedMlp> networks = jobs.fit(engine, progress);
@@ -277,17 +306,17 @@ Evaluation evaluate_protocols(const Dataset& dataset, const Dataset* own, const 
     std::size_t first_job = 0;
     for (const PlannedProtocol& each : planned) {
       evaluation.results.push_back(
-          test_protocol(each, dataset, jobs, fitted, n, first_job, options.tta, engine));
+          test_protocol(each, dataset, jobs, choice, fitted, n, first_job, options.tta, engine));
       first_job += each.plan.splits.size();
     }
     if (own == nullptr) continue;
     const TrainedClassifier model = finished(dataset, jobs, fitted, n, engine);
     ProtocolResult result = test_classifier(model.classifier, *own, engine, options.tta);
+    result.grid = values_of(candidates);
     for (SplitResult& split : result.splits) {
       split.training = model.training;
-      split.parameters = to_json_fields(spec);
-      split.times.fit_seconds = model.times.wall_seconds;
-      split.times.fit_cpu_seconds = model.times.cpu_seconds;
+      split.parameters = to_json_fields(model.classifier.spec);
+      add_times(choice.times_of(n_jobs - 1), model.times, split.times);
     }
     pool_predictions(result);
     evaluation.results.push_back(std::move(result));

@@ -2,6 +2,7 @@
 // The questions that an evaluation asks: how well are unheard clips recognised, unheard speakers, and own
 // recordings?
 
+#include <span>
 #include <tuple>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "host/engine/engine.hpp"
 #include "host/evaluation/protocol_result.hpp"
 #include "host/models/model_file.hpp"
+#include "host/models/search_grid.hpp"
 #include "host/models/trainer.hpp"
 
 namespace melgrad {
@@ -53,12 +55,15 @@ struct Evaluation : TrainedClassifier {
 // Every model of every protocol is trained in one call of Trainer::fit. The model of split i is seeded with
 // spec.random_state + i, the classifier with spec.random_state, and member m > 0 of an ensemble with m *
 // seeds_between_members more. With options.ensemble > 1 the classifier is the ensemble, whose results,
-// "mlp_ensemble", come before those of its first network. With the data set's altered copies, networks are trained on them too.
+// "mlp_ensemble", come before those of its first network. Where there are candidates, each split's network,
+// and the classifier, has the options of the one that choose_candidates() finds best inside its training
+// rows, and `spec` has no part in it. With the data set's altered copies, networks are trained on them too.
 // `own` may be null; it must have the same features, and be speaker-normalised alike; with options.tta both
 // have copies.
 inline constexpr std::int64_t seeds_between_members = 1'000'000;
 Evaluation evaluate_protocols(const Dataset& dataset, const Dataset* own, const MlpSpec& spec, Engine& engine,
-                              const EvaluationOptions& options, Progress& progress);
+                              const EvaluationOptions& options, Progress& progress,
+                              std::span<const Candidate> candidates = {});
 
 // Trained on the whole data set, and nothing evaluated.
 TrainedClassifier train_classifier(const Dataset& dataset, const MlpSpec& spec, Engine& engine,

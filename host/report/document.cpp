@@ -154,6 +154,14 @@ Markup features_line(const Results& results) {
   return line + ".";
 }
 
+// Of the options of a grid, those that have several values: "n_neighbors".
+std::vector<std::string> varied_options(const Json& grid) {
+  std::vector<std::string> names;
+  for (const auto& [name, values] : grid.items())
+    if (values.size() > 1) names.push_back(name);
+  return names;
+}
+
 // What was searched, and where nothing was, how the model was set.
 Markup models_line(const Results& results) {
   Markup line = Markup::bold("Models.");
@@ -163,11 +171,9 @@ Markup models_line(const Results& results) {
       return each.name == name && each.why_not.empty();
     });
     if (result == results.models.end()) continue;
-    std::size_t n_candidates = 1;
-    for (const auto& values : result->grid) n_candidates *= std::max<std::size_t>(values.size(), 1);
     std::string text = model_title(name);
     if (!result->grid.empty())
-      text += fmt::format(", the best of {} settings by a search inside each training set", n_candidates);
+      text += fmt::format(", with {} chosen inside each training set", listed(varied_options(result->grid)));
     else if (!result->splits.empty() && result->splits.front().parameters.contains("hidden_layer_sizes"))
       text += fmt::format(
           " of {} hidden units",
