@@ -235,7 +235,8 @@ TEST_SUITE("figures") {
   TEST_CASE("findings say for whom it works, and in what own recordings differ") {
     Results results = example_report(emotions());
     CHECK(contains(subgroup_finding(results),
-                   "Intensity strong is easier (45.0 %) than intensity normal (35.0 %)."));
+                   "Recordings of strong intensity are recognised better (45.0 %) than those of normal "
+                   "intensity (35.0 %)."));
     CHECK(contains(subgroup_finding(results), "from 4.0 % (01) to 80.0 % (20)"));
     CHECK(contains(drift_finding(results), "they differ by more than the voice"));
     CHECK(contains(drift_finding(results), "spectral_centroid_mean (-2.8), mfcc_0_mean (+2.5)"));

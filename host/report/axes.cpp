@@ -107,9 +107,9 @@ std::vector<std::string> percent_labels(const std::vector<double>& at) {
 }
 
 Text LabelPlacer::place(const std::string& words, Point mark, double radius, const Font& font,
-                        const Colour& colour) {
+                        const Colour& colour, double up, double down) {
   const double away = radius + 2, rise = 0.34 * font.size;
-  const std::array<std::pair<Point, Anchor>, 8> sides = {{
+  const std::array<std::pair<Point, Anchor>, 10> sides = {{
       {{away, rise}, Anchor::start},
       {{-away, rise}, Anchor::end},
       {{0, -away}, Anchor::middle},
@@ -118,6 +118,8 @@ Text LabelPlacer::place(const std::string& words, Point mark, double radius, con
       {{0.7 * away, 0.6 * away + 2 * rise}, Anchor::start},
       {{-0.7 * away, -0.6 * away}, Anchor::end},
       {{-0.7 * away, 0.6 * away + 2 * rise}, Anchor::end},
+      {{0, -up - 2}, Anchor::middle},
+      {{0, down + 2 + 2 * rise}, Anchor::middle},
   }};
   Text best;
   Box best_box;
@@ -126,11 +128,11 @@ Text LabelPlacer::place(const std::string& words, Point mark, double radius, con
     Text text{words, {mark.x + offset.x, mark.y + offset.y}, font, colour, anchor};
     Box box = bounds_of(text);
     // What would leave the room is moved back into it.
-    const double right = std::max(std::min(box.x, room_.right() - box.width), room_.x) - box.x;
-    const double down = std::max(std::min(box.y, room_.bottom() - box.height), room_.y) - box.y;
-    text.at = {text.at.x + right, text.at.y + down};
-    box.x += right;
-    box.y += down;
+    const double shift_x = std::max(std::min(box.x, room_.right() - box.width), room_.x) - box.x;
+    const double shift_y = std::max(std::min(box.y, room_.bottom() - box.height), room_.y) - box.y;
+    text.at = {text.at.x + shift_x, text.at.y + shift_y};
+    box.x += shift_x;
+    box.y += shift_y;
     double cost = 4 * (box.width * box.height - overlapping_area(box, room_));
     for (const Box& taken : taken_) cost += overlapping_area(box, taken);
     if (least >= 0 && cost >= least) continue;

@@ -57,9 +57,10 @@ class LabelPlacer {
  public:
   explicit LabelPlacer(const Box& room) : room_(room) {}
   void keep_clear(const Box& box) { taken_.push_back(box); }
-  // The text beside a mark of that radius, on the first side where it overlaps nothing; else where it
-  // overlaps least.
-  Text place(const std::string& words, Point mark, double radius, const Font& font, const Colour& colour);
+  // The text beside a mark of that radius, or at an end of its upright whisker, which reaches up and down
+  // that far from the mark: at the first place where it overlaps nothing; else where it overlaps least.
+  Text place(const std::string& words, Point mark, double radius, const Font& font, const Colour& colour,
+             double up = 0, double down = 0);
 
  private:
   Box room_;

@@ -168,13 +168,16 @@ Drawing calibration_drawing(const Results& results, double width, double height)
   draw_x_axis(drawing, frame, at, percent_labels(at), "probability that the model gives");
   drawing.line({frame.box.x, frame.box.bottom()}, {frame.box.right(), frame.box.y}, palette::rule, 0.6,
                {2, 1.5});
-  bool any = false;
-  double key_y = frame.box.y + 7;
+  struct KeyEntry {
+    DotSeries series;
+    double error_points;
+  };
+  std::vector<KeyEntry> key;
+  std::vector<Mark> marks;
   for (const ProtocolResult* result : shown) {
     const DotSeries series = protocol_series(result->protocol, results.dataset);
     const Calibration& calibration = result->statistics.calibration;
     Path path{{}, {series.colour, 0.9}};
-    std::vector<Mark> marks;
     Index most = 1;
     for (const ReliabilityBin& bin : calibration.bins) most = std::max(most, bin.n_test);
     for (const ReliabilityBin& bin : calibration.bins) {
@@ -187,16 +190,34 @@ Drawing calibration_drawing(const Results& results, double width, double height)
            fmt::format("{}: of {} predictions with a probability around {:.0f} %, {} are right", series.title,
                        bin.n_test, 100 * bin.mean_probability, percent(bin.accuracy))});
     }
-    if (marks.empty()) continue;
-    any = true;
+    if (path.points.empty()) continue;
     drawing.add(path);
-    for (Mark& mark : marks) drawing.add(std::move(mark));
-    drawing.text(fitted(fmt::format("{} {:.1f}", series.title, 100 * calibration.expected_calibration_error),
-                        tick_font, 0.85 * frame.box.width),
-                 {frame.box.x + 3, key_y}, tick_font, series.colour);
-    key_y += 7.5;
+    key.push_back({series, 100 * calibration.expected_calibration_error});
   }
-  return any ? drawing : Drawing{};
+  if (key.empty()) return {};
+  for (const Mark& mark : marks) drawing.add(mark);
+  // The key has the corner with fewer marks: above the line on the left, or below it on the right.
+  const auto marks_beyond = [&](double sign) {
+    return std::ranges::count_if(marks, [&](const Mark& mark) {
+      const double x = (mark.centre.x - frame.box.x) / frame.box.width,
+                   y = (frame.box.bottom() - mark.centre.y) / frame.box.height;
+      return sign * (y - x) > 0.08;
+    });
+  };
+  const double entry_height = 8, key_width = 0.56 * frame.box.width;
+  const bool on_the_left = marks_beyond(1) <= marks_beyond(-1);
+  const double key_x = on_the_left ? frame.box.x + 4 : frame.box.right() - key_width;
+  double key_y = on_the_left
+                     ? frame.box.y + 5
+                     : frame.box.bottom() - 4 - entry_height * (static_cast<double>(key.size()) - 0.5);
+  for (const KeyEntry& each : key) {
+    drawing.add(Mark{{key_x + 2, key_y}, 2, each.series.colour, each.series.marker, {}});
+    drawing.text(
+        fitted(fmt::format("{} ({:.1f})", each.series.title, each.error_points), tick_font, key_width - 7),
+        {key_x + 7, key_y + 2.2}, tick_font, each.series.colour);
+    key_y += entry_height;
+  }
+  return drawing;
 }
 
 }  // namespace melgrad

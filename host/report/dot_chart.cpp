@@ -11,6 +11,7 @@ namespace {
 
 constexpr double mark_radius = 2.3;
 constexpr double value_width = 21;
+constexpr double label_gap = 8;
 constexpr Font value_font{6.4};
 
 struct Range {
@@ -36,7 +37,7 @@ Range range_of(const DotChart& chart) {
       }
   if (chart.reference) include(*chart.reference);
   if (!(low <= high)) return {0, 1};
-  const double margin = std::max(0.04 * (high - low), chart.shares ? 0.02 : 1e-6);
+  const double margin = std::max(0.05 * (high - low), chart.shares ? 0.02 : 1e-6);
   Range range{low - margin, high + margin};
   if (chart.shares) range = {std::max(range.low, -0.02), std::min(range.high, 1.02)};
   return {chart.low.value_or(range.low), chart.high.value_or(range.high)};
@@ -113,7 +114,7 @@ Drawing dot_chart(const DotChart& chart, double width) {
                           : 2;
   const double values = value_width * static_cast<double>(chart.series.size());
   Frame frame;
-  frame.box = {label_width + 5, head, width - label_width - 5 - values - 2,
+  frame.box = {label_width + label_gap, head, width - label_width - label_gap - values - 2,
                chart.row_height * static_cast<double>(chart.rows.size())};
   const Range range = range_of(chart);
   frame.x = {range.low, range.high, frame.box.x, frame.box.right()};

@@ -62,7 +62,7 @@ void draw_cost_panel(Drawing& drawing, const std::vector<CostPoint>& points, con
     const Point centre{frame.x.at(point.seconds), y.at(point.result->metrics.accuracy)};
     placer.keep_clear({centre.x - 3, centre.y - 3, 6, 6});
     const Interval& interval = point.result->statistics.intervals.accuracy;
-    placer.keep_clear({centre.x - 1, y.at(interval.high), 2, y.at(interval.low) - y.at(interval.high)});
+    placer.keep_clear({centre.x - 2, y.at(interval.high), 4, y.at(interval.low) - y.at(interval.high)});
   }
   for (const CostPoint& point : points) {
     const DotSeries series = protocol_series(point.result->protocol, results.dataset);
@@ -74,7 +74,8 @@ void draw_cost_panel(Drawing& drawing, const std::vector<CostPoint>& points, con
     drawing.add(Mark{centre, 2.6, series.colour, series.marker,
                      fmt::format("{}; {} of CPU", accuracy_hover(point.name, *point.result, results.dataset),
                                  duration_tick(point.seconds))});
-    drawing.add(placer.place(model_title(point.name), centre, 3, label_font, palette::black));
+    drawing.add(placer.place(model_title(point.name), centre, 3, label_font, palette::black,
+                             centre.y - y.at(interval.high), y.at(interval.low) - centre.y));
   }
 }
 
@@ -170,7 +171,8 @@ Drawing cost_drawing(const Results& results, double width) {
   constexpr double left = 24, top = 12, height = 88, gap = 12;
   const double panel = (width - left - gap) / 2;
   Drawing drawing{width, top + height + 19};
-  const double margin = 0.08 * (high - low) + 0.005;
+  // Names may stand above and below the whiskers.
+  const double margin = 0.12 * (high - low) + 0.005;
   const Scale y{low - margin, high + margin, top + height, top};
   const std::vector<double> y_ticks = ticks(y.low, y.high, 6);
   // Accuracies stand at the first panel; both share them.

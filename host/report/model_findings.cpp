@@ -268,6 +268,19 @@ std::string calibration_finding(const Results& results) {
   return text + ": they can be believed on the whole.";
 }
 
+namespace {
+
+// "by women", "of strong intensity", "of statement 02": what recordings of a subgroup are.
+std::string qualified(const Subgroup& subgroup) {
+  const std::string attribute = printable(subgroup.attribute), value = isolated(subgroup.value);
+  if (subgroup.attribute == "sex" && subgroup.value == "female") return "by women";
+  if (subgroup.attribute == "sex" && subgroup.value == "male") return "by men";
+  const bool is_word = std::ranges::all_of(subgroup.value, [](char c) { return c >= 'a' && c <= 'z'; });
+  return is_word ? fmt::format("of {} {}", value, attribute) : fmt::format("of {} {}", attribute, value);
+}
+
+}  // namespace
+
 std::string subgroup_finding(const Results& results) {
   if (results.models.empty()) return {};
   const ProtocolResult* result = hardest_result(results, results.models.front().name);
@@ -275,16 +288,13 @@ std::string subgroup_finding(const Results& results) {
   std::vector<std::string> sentences;
   std::map<std::string, std::vector<const Subgroup*>> by_attribute;
   for (const Subgroup& each : result->statistics.subgroups) by_attribute[each.attribute].push_back(&each);
-  const auto named = [](const Subgroup& each) {
-    return printable(each.attribute) + " " + isolated(each.value);
-  };
   for (const auto& [attribute, values] : by_attribute) {
     if (attribute == "group" || values.size() < 2) continue;
     const auto [worst, best] =
         std::ranges::minmax_element(values, {}, [](const Subgroup* each) { return each->accuracy; });
     if ((*worst)->interval.high < (*best)->interval.low)
-      sentences.push_back(fmt::format("{} is easier ({}) than {} ({}).", named(**best),
-                                      percent((*best)->accuracy), named(**worst),
+      sentences.push_back(fmt::format("Recordings {} are recognised better ({}) than those {} ({}).",
+                                      qualified(**best), percent((*best)->accuracy), qualified(**worst),
                                       percent((*worst)->accuracy)));
   }
   if (const auto found = by_attribute.find("group");
@@ -297,9 +307,7 @@ std::string subgroup_finding(const Results& results) {
                                     isolated((*best)->value)));
   }
   if (sentences.empty()) return {};
-  std::string text = fmt::format("{}", fmt::join(sentences, " "));
-  if (text.front() >= 'a' && text.front() <= 'z') text.front() = static_cast<char>(text.front() - 32);
-  return text;
+  return fmt::format("{}", fmt::join(sentences, " "));
 }
 
 std::string drift_finding(const Results& results) {
