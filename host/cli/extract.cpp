@@ -90,7 +90,9 @@ Command make_extract_command(CLI::App& program, CommonOptions& common) {
       "  melgrad extract recordings/ --sample-rate 16000 --mfcc-n-mfcc 20 -o other.h5\n"
       "\nA cache that exists is brought up to date: recordings that it holds, by the hash of their audio, "
       "are\n"
-      "taken from it wherever they lie now. A cache of other features is refused, never replaced.");
+      "taken from it wherever they lie now. A cache of other features is refused, never replaced.\n"
+      "The features are librosa's of the notebook unless --features says otherwise; those of `melgrad run` "
+      "are --features speech.");
   auto options = std::make_shared<ExtractOptions>();
   options->data.add(app, "folder of recordings, or CSV file");
   app.add_option("-o,--output", options->output, "the cache")->type_name("FEATURES.h5")->required();

@@ -16,10 +16,12 @@
 #include "host/cli/outcome.hpp"
 #include "host/core/file_system.hpp"
 #include "host/evaluation/classical_protocols.hpp"
+#include "host/evaluation/curves.hpp"
 #include "host/evaluation/drift.hpp"
 #include "host/evaluation/prediction_statistics.hpp"
 #include "host/models/model_file.hpp"
 #include "host/models/search_grid.hpp"
+#include "host/report/curve_report.hpp"
 #include "host/report/report_files.hpp"
 #include "host/report/results.hpp"
 #include "host/report/typesetting.hpp"
@@ -128,6 +130,28 @@ EvaluationOptions evaluation_options(const RunOptions& options, const CommonOpti
   return evaluation;
 }
 
+// Over thirds of the training clips, on folds of unheard speakers where these are known; null where the data
+// is too little, which is said.
+Json learning_curve_json(const Dataset& dataset, const std::vector<ProtocolResult>& models,
+                         const MlpSpec& mlp, const EvaluationOptions& evaluation, Engine& engine,
+                         Console& console) {
+  const bool knows_speakers = std::ranges::any_of(models, [](const ProtocolResult& result) {
+    return result.protocol == Protocol::speaker && result.why_not.empty();
+  });
+  SearchOptions options{.protocol = knows_speakers ? SearchProtocol::speaker : SearchProtocol::random,
+                        .folds = knows_speakers ? evaluation.n_folds : 5,
+                        .random_state = evaluation.random_state};
+  try {
+    Json json = to_json(learning_curve(dataset, mlp, {1.0 / 3, 2.0 / 3, 1}, options, engine, console));
+    json["mlp"] = to_json_fields(mlp);
+    json["protocol"] = to_name(options.protocol);
+    return json;
+  } catch (const Error& error) {
+    console.warn(fmt::format("no learning curve: {}", error.what()));
+    return nullptr;
+  }
+}
+
 int run(const RunOptions& options, const CommonOptions& common, Console& console) {
   const FeatureSpec spec = options.features.read();
   MlpSpec mlp = options.network.read(spec);
@@ -184,6 +208,10 @@ int run(const RunOptions& options, const CommonOptions& common, Console& console
   results.comparisons = compare_models(results.models, recordings.dataset.clips,
                                        own ? own->dataset.clips : std::vector<Clip>{}, common.random_state);
   if (own) results.drift = feature_drift(recordings.dataset, own->dataset);
+  if (!options.quick)
+    results.learning_curve =
+        learning_curve_json(recordings.dataset, results.models, evaluation.classifier.spec, evaluation_spec,
+                            *made.engine, console);
   write_results(results, folder.results());
   save_classifier(evaluation.classifier, folder.model());
   for (const std::string& warning : write_report(results, folder.report()).warnings) console.warn(warning);
@@ -209,7 +237,9 @@ Command make_run_command(CLI::App& program, CommonOptions& common) {
       "on the\n"
       "same DATA, the caches and the log are continued and the rest is replaced. Results of other DATA are "
       "never "
-      "replaced unasked.");
+      "replaced unasked.\n"
+      "The features are the speech set unless --features says otherwise; those of `melgrad extract` are the "
+      "notebook's, which are librosa's.");
   auto options = std::make_shared<RunOptions>();
   options->data.add(app, "folder of recordings, or CSV file with path,label[,group][,split]");
   app.add_option("--own", options->own, "recordings of your own to try the final model on")
@@ -220,7 +250,7 @@ Command make_run_command(CLI::App& program, CommonOptions& common) {
       ->type_name("WORD")
       ->default_str("speaker");
   app.add_flag("--quick", options->quick,
-               "2 random splits and 2 folds of speakers, unless others are given");
+               "2 random splits and 2 folds of speakers, unless others are given, and no learning curve");
   options->overwrite.add(app);
   options->features.add(app);
   options->treatment.add(app, "Training data", {});
