@@ -203,6 +203,34 @@ TEST_SUITE("cli") {
     CHECK(Json::parse(run.out) == Json::parse(read_bytes(folder / "r" / "results.json")));
   }
 
+  TEST_CASE("run --grid says what each split's network was chosen from, and an ensemble comes first") {
+    const TemporaryFolder folder;
+    write_recordings(folder / "data");
+    write_bytes(folder / "grid.toml", "[[grid]]\nalpha = [0.001, 0.01]\ndropout = [0, 0.1]\n");
+    const ProgramRun run =
+        run_on(folder / "data", folder / "r",
+               {"--grid", folder / "grid.toml", "--models", "mlp", "--ensemble", "2", "--json"});
+    REQUIRE_MESSAGE(run.status == 0, run.err);
+    const Json results = Json::parse(run.out);
+    CHECK(results["options"]["candidates"].size() == 4);
+    CHECK(results["models"].size() == 4);
+    for (std::size_t i = 0; i < 4; ++i) {
+      const Json& model = results["models"][i];
+      CHECK(model["name"] == (i < 2 ? "mlp_ensemble" : "mlp"));
+      CHECK(model["grid"] == Json{{"alpha", {0.001, 0.01}}, {"dropout", {0, 0.1}}});
+      CHECK(model["search_cpu_seconds"].get<double>() > 0);
+      for (const Json& split : model["splits"]) {
+        CHECK(split["parameters"]["alpha"].get<double>() >= 0.001);
+        CHECK(split["parameters"]["max_iter"] == 60);
+      }
+    }
+    write_bytes(folder / "grid.toml", "[[grid]]\nmax_iter = [10, 20]\n");
+    const ProgramRun refused = run_on(folder / "data", folder / "s", {"--grid", folder / "grid.toml"});
+    CHECK(refused.status == 2);
+    CHECK_MESSAGE(refused.err.find("max_iter") != std::string::npos, refused.err);
+    CHECK_FALSE(fs::exists(folder / "s"));
+  }
+
   TEST_CASE("run tries the final model on own recordings") {
     const TemporaryFolder folder;
     write_recordings(folder / "data");

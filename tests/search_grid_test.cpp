@@ -50,6 +50,14 @@ TEST_SUITE("search_grid") {
     }
   }
 
+  TEST_CASE("the speech set's grid has eight candidates, all of them different models") {
+    const std::vector<Candidate> candidates = read_search_grid(MELGRAD_GRIDS "/speech.toml", seeded(0));
+    std::set<std::string> models;
+    for (const Candidate& each : candidates) models.insert(to_json_fields(effective_spec(each.spec)).dump());
+    CHECK(candidates.size() == 8);
+    CHECK(models.size() == 8);
+  }
+
   TEST_CASE("the notebook's grid has 360 candidates, 180 of them different models") {
     const std::vector<Candidate> candidates = read_search_grid(MELGRAD_GRIDS "/notebook.toml", seeded(0));
     REQUIRE(candidates.size() == 360);
