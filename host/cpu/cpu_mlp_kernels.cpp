@@ -93,9 +93,12 @@ float last_input(const MlpNetwork& network, std::size_t l) {
 template <Lies kLies, class Epilogue>
 void multiply_large(Operand a, Operand b, Index n_rows, Index n_cols, Index depth, Epilogue& epilogue,
                     float* scratch) {
-  if (depth * b.stride >= Index{1} << 16 && n_rows >= 32)
-    multiply<kLies>(a, PackedPanels{b, scratch}, n_rows, n_cols, depth, epilogue);
-  else
+  if (is_large_operand(depth, b.stride) && n_rows >= 32) {
+    if constexpr (kLies == Lies::transposed)
+      multiply_row_blocks(a, b, n_rows, n_cols, depth, epilogue, scratch);
+    else
+      multiply<kLies>(a, PackedPanels{b, scratch}, n_rows, n_cols, depth, epilogue);
+  } else
     multiply<kLies>(a, b, n_rows, n_cols, depth, epilogue);
 }
 

@@ -44,6 +44,11 @@ constexpr Index row_stride(Index n) {
   return (padded_columns(n) / 16 | 1) * 16;
 }
 
+// Whether a right operand of a product, [depth, stride] floats, is larger than the caches near the core.
+constexpr bool is_large_operand(Index depth, Index stride) {
+  return depth * stride >= Index{1} << 16;
+}
+
 // How the parameters of a layer lie: as W [fan_in + 1, fan_out] with the bias as last row, which the units'
 // constant last input of 1 feeds; or, where so few outputs would leave most of a vector empty, as its
 // transpose [fan_out, fan_in + 1]. Padding is zero and stays zero.
@@ -118,7 +123,7 @@ struct MlpWorkspace {
   std::vector<int> labels;         // [capacity]
   AlignedFloats row_terms[2];      // [capacity]: what the rows' losses are made of
   AlignedFloats delta[2];          // [capacity, widest hidden layer]
-  AlignedFloats panel;             // [deepest product, 48 columns] of a right operand
+  AlignedFloats panel;             // of a right operand: [deepest product, 48 columns], or a large gradient's
   MlpBf16 bf16;                    // only for a network with bf16
   std::vector<MlpHidden> hidden;   // [n_hidden]
   AlignedFloats factors;           // [widest layer, inputs included] of dropout, of one row

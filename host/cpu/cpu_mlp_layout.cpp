@@ -48,7 +48,7 @@ MlpWorkspace::MlpWorkspace(const MlpNetwork& network, Index capacity_, bool has_
       labels(static_cast<std::size_t>(capacity_)),
       targets(static_cast<std::size_t>(capacity_)),
       drawn(static_cast<std::size_t>(capacity_)) {
-  Index widest = 0, deepest = capacity, longest = 0;
+  Index widest = 0, deepest = capacity, longest = 0, largest_gradient = 0;
   const auto add_activations = [&](Index units, float last) {
     activations.emplace_back(capacity * row_stride(units + 1));
     for (Index row = 0; row < capacity; ++row)
@@ -71,11 +71,12 @@ MlpWorkspace::MlpWorkspace(const MlpNetwork& network, Index capacity_, bool has_
       }
     }
     deepest = std::max({deepest, layer.fan_in + 1, layer.fan_out});
+    if (is_large_operand(capacity, stride)) largest_gradient = std::max(largest_gradient, capacity * stride);
   }
   if (network.bf16) reserve_bf16(network.layers[0]);
   for (auto& each : row_terms) each = AlignedFloats(padded_columns(capacity));
   for (auto& each : delta) each = AlignedFloats(capacity * widest);
-  panel = AlignedFloats((deepest + 3) / 4 * 4 * 48);
+  panel = AlignedFloats(std::max((deepest + 3) / 4 * 4 * 48, largest_gradient));
   factors = AlignedFloats(std::max(widest, row_stride(network.layers[0].fan_in + 1)));
   norm_gradient = AlignedFloats(2 * widest);
   for (auto* each : {&smoothed, &target_row, &logit_row})

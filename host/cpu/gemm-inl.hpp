@@ -248,33 +248,77 @@ struct TransposedPanels {
   }
 };
 
+// f(col, width) for each panel of n_cols columns, rounded up to whole vectors; width is a constant, in
+// vectors.
+template <class F>
+HWY_INLINE void for_each_panel(Index n_cols, F&& f) {
+  const auto lanes = static_cast<Index>(hn::Lanes(FloatTag()));
+  Index n_vecs = (n_cols + lanes - 1) / lanes;
+  for (Index col = 0; n_vecs > 0;) {
+    const Index n_panels = (n_vecs + max_tile_vecs - 1) / max_tile_vecs;
+    const Index width = (n_vecs + n_panels - 1) / n_panels;  // even cuts: 4 vectors are 2 + 2, not 3 + 1
+    if (width == 3)
+      f(col, std::integral_constant<int, 3>{});
+    else if (width == 2)
+      f(col, std::integral_constant<int, 2>{});
+    else
+      f(col, std::integral_constant<int, 1>{});
+    col += width * lanes;
+    n_vecs -= width;
+  }
+}
+
 // C [n_rows, n_cols] = A [n_rows, depth] * B [depth, n_cols], through the epilogue. n_cols is rounded up to
 // whole vectors: rows of B and of the target are padded. A as it is has zeros in up to three columns beyond
 // its depth, and B in as many rows, for multiply_shallow().
 template <Lies kLies, class B, class Epilogue>
 void multiply(Operand a, B b, Index n_rows, Index n_cols, Index depth, Epilogue& epilogue) {
   const auto lanes = static_cast<Index>(hn::Lanes(FloatTag()));
-  Index n_vecs = (n_cols + lanes - 1) / lanes;
 #if MELGRAD_MANY_REGISTERS
   if constexpr (kLies == Lies::as_is) {
-    if (n_vecs == 1 && depth <= max_shallow_depth) {
+    if (n_cols <= lanes && depth <= max_shallow_depth) {
       multiply_shallow(a, b.panel(0, lanes, depth), n_rows, depth, epilogue.target(0, 0), epilogue.stride(1));
       return epilogue.done(0, n_rows, 0, 1);
     }
   }
 #endif
-  for (Index col = 0; n_vecs > 0;) {
-    const Index n_panels = (n_vecs + max_tile_vecs - 1) / max_tile_vecs;
-    const Index width = (n_vecs + n_panels - 1) / n_panels;  // even cuts: 4 vectors are 2 + 2, not 3 + 1
-    const auto panel = b.panel(col, width * lanes, depth);
-    if (width == 3)
-      multiply_panel<3, kLies>(a, panel, n_rows, depth, col, epilogue);
-    else if (width == 2)
-      multiply_panel<2, kLies>(a, panel, n_rows, depth, col, epilogue);
-    else
-      multiply_panel<1, kLies>(a, panel, n_rows, depth, col, epilogue);
-    col += width * lanes;
-    n_vecs -= width;
+  for_each_panel(n_cols, [&](Index col, auto width) HWY_ATTR {
+    multiply_panel<width, kLies>(a, b.panel(col, width * lanes, depth), n_rows, depth, col, epilogue);
+  });
+}
+
+// An epilogue of the rows from `first`.
+template <class Epilogue>
+struct FromRow {
+  Epilogue& epilogue;
+  Index first;
+
+  float* target(Index row, Index col) { return epilogue.target(first + row, col); }
+  Index stride(Index n_vecs) const { return epilogue.stride(n_vecs); }
+  void fetch(Index row, Index n_rows, Index col, Index n_vecs) {
+    epilogue.fetch(first + row, n_rows, col, n_vecs);
+  }
+  void done(Index row, Index n_rows, Index col, Index n_vecs) {
+    epilogue.done(first + row, n_rows, col, n_vecs);
+  }
+};
+
+// As multiply() of a transposed A, by blocks of rows: what the epilogue reads and writes lies side by side in
+// memory then. B is copied to scratch [depth, n_cols] first, panel by panel.
+template <class Epilogue>
+void multiply_row_blocks(Operand a, Operand b, Index n_rows, Index n_cols, Index depth, Epilogue& epilogue,
+                         float* scratch) {
+  constexpr Index block = 48;  // rows: whole tiles of every width
+  const auto lanes = static_cast<Index>(hn::Lanes(FloatTag()));
+  for (Index first = 0; first < n_rows; first += block) {
+    FromRow<Epilogue> rows{epilogue, first};
+    for_each_panel(n_cols, [&](Index col, auto width) HWY_ATTR {
+      const PackedPanels all{b, scratch + col * depth};
+      const Operand panel =
+          first == 0 ? all.panel(col, width * lanes, depth) : Operand{all.scratch, width * lanes};
+      multiply_panel<width, Lies::transposed>({a.data + first, a.stride}, panel,
+                                              std::min(block, n_rows - first), depth, col, rows);
+    });
   }
 }
 
