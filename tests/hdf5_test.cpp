@@ -209,11 +209,3 @@ TEST_SUITE("hdf5") {
     CHECK_NOTHROW(FileLock(folder / "x.lock", "x"));
   }
 }
-
-#ifdef __SANITIZE_ADDRESS__
-// HDF5 (1.10.8) forgets memory when it meets a damaged file, which tests show it by the thousand.
-extern "C" const char* __lsan_default_suppressions();
-extern "C" const char* __lsan_default_suppressions() {
-  return "leak:libhdf5\n";
-}
-#endif

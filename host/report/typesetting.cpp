@@ -8,14 +8,6 @@
 #include "host/core/error.hpp"
 #include "host/report/text.hpp"
 
-#ifdef __SANITIZE_ADDRESS__
-// fontconfig keeps what it has found for Pango's threads until the process ends, and frees none of it.
-extern "C" const char* __lsan_default_suppressions();   // NOLINT(bugprone-reserved-identifier)
-extern "C" const char* __lsan_default_suppressions() {  // NOLINT(bugprone-reserved-identifier)
-  return "leak:libfontconfig\nleak:libpango\n";
-}
-#endif
-
 namespace melgrad {
 namespace {
 
