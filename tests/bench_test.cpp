@@ -89,7 +89,9 @@ TEST_SUITE("bench") {
     const MachinePeaks peaks = measure_peaks(1);
     CHECK(peaks.copy_bytes_per_second > 1e8);
     CHECK(peaks.fft_flops_per_second > 1e7);
+#ifdef NDEBUG  // sanitizers and -O0 slow the one down more than the other
     CHECK(peaks.fma_flops_per_second > peaks.fft_flops_per_second);
+#endif
     CHECK(std::isfinite(peaks.fma_flops_per_second));
     CHECK(real_fft_flops(2048) == 2.5 * 2048 * 11);
   }

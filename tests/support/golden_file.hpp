@@ -5,7 +5,8 @@
 
 namespace melgrad::testing {
 
-// The content of tests/golden/NAME; throws with the file's name if it cannot be read.
-Json golden_file(const char* name);
+// The content of tests/golden/NAME, read once and kept, so that a loop may run over a part of it; throws with
+// the file's name if it cannot be read.
+const Json& golden_file(const char* name);
 
 }  // namespace melgrad::testing
