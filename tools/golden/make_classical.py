@@ -19,18 +19,27 @@ from sklearn.tree import DecisionTreeClassifier
 VERSIONS = {"scikit-learn": sklearn.__version__, "numpy": np.__version__}
 
 
+class StableNeighbors(KNeighborsClassifier):
+    """Of equal distances the earlier row is nearer; scikit-learn leaves it to the order that its partition happens to give."""
+
+    def kneighbors(self, X=None, n_neighbors=None, return_distance=True):
+        distances = np.sqrt(((np.asarray(X, np.float64)[:, None] - np.asarray(self._fit_X, np.float64)[None]) ** 2).sum(axis=2))
+        nearest = np.argsort(distances, axis=1, kind="stable")[:, :n_neighbors or self.n_neighbors]
+        return (np.take_along_axis(distances, nearest, axis=1), nearest) if return_distance else nearest
+
+
 def search(model, grid, data):
     train, labels, test, fold_of_row = data
     found = GridSearchCV(model, grid, cv=PredefinedSplit(fold_of_row)).fit(train, labels)
     return found, {"parameters": found.best_params_, "search_accuracy": float(found.best_score_), "predicted": found.predict(test).tolist()}
 
 
-def case(name, data):
+def case(name, data, neighbours=KNeighborsClassifier(algorithm="brute")):
     train, labels, test, fold_of_row = data
     n_features = train.shape[1]
     svm, svm_json = search(SVC(break_ties=True), {"C": [1.0, 10.0, 100.0], "gamma": [0.25 / n_features, 1 / n_features]}, data)
     svm_json["decision"] = svm.decision_function(test).tolist()
-    knn, knn_json = search(KNeighborsClassifier(algorithm="brute"), {"n_neighbors": [1, 3, 5, 9, 15], "weights": ["uniform", "distance"]}, data)
+    knn, knn_json = search(neighbours, {"n_neighbors": [1, 3, 5, 9, 15], "weights": ["uniform", "distance"]}, data)
     knn_json["probabilities"] = knn.predict_proba(test).tolist()
     return {"name": name, "train": train.tolist(), "labels": labels.tolist(), "test": test.tolist(), "fold_of_row": fold_of_row.tolist(),
             "svm": svm_json, "knn": knn_json}
@@ -70,7 +79,7 @@ def main():
     assert all(np.array_equal(tree.predict_proba(forest[2]), each.predict_proba(forest[2])) for each in trees)
     content = {
         "recipe": "tools/golden/make_classical.py", "versions": VERSIONS,
-        "cases": [case("five labels", blobs(rng, 5, 120, 60, 12, 1.6)), case("two labels", blobs(rng, 2, 60, 40, 8, 2.0)), case("equal distances", coarse)],
+        "cases": [case("five labels", blobs(rng, 5, 120, 60, 12, 1.6)), case("two labels", blobs(rng, 2, 60, 40, 8, 2.0)), case("equal distances", coarse, StableNeighbors(algorithm="kd_tree"))],
         "forest": {"train": forest[0].tolist(), "labels": forest[1].tolist(), "test": forest[2].tolist(), "test_labels": truth.tolist(),
                    "tree": {"min_samples_split": 60, "n_leaves": int(tree.get_n_leaves()), "probabilities": tree.predict_proba(forest[2]).tolist()},
                    "over_seeds": [forest_case(*each, (forest[0], forest[1], forest[2], truth)) for each in ((4, 2), (4, 8), (2, 8), (20, 2))]},

@@ -20,6 +20,7 @@ from statsmodels.stats.multitest import multipletests
 
 VERSIONS = {"numpy": np.__version__, "scipy": scipy.__version__, "scikit-learn": sklearn.__version__, "statsmodels": statsmodels.__version__}
 N_RESAMPLES = 10000
+N_SEEDS = 8
 
 
 def mcnemar_case(b, c):
@@ -41,13 +42,14 @@ def bootstrap_case(name, rng, units, n_classes, difficulty):
     gain = np.bincount(unit, (predicted == truth) * 1.0 - (other == truth))
 
     def interval(score):
+        """Means of both ends over seeds, and what an end of one seed deviates."""
         def statistic(drawn):
             return score(confusion[drawn].sum(0), gain[drawn].sum())
         with np.errstate(invalid="ignore"):
-            result = scipy.stats.bootstrap((np.arange(len(units)),), statistic, vectorized=False, n_resamples=N_RESAMPLES,
-                                           method="percentile", random_state=0)
-        low, high = result.confidence_interval
-        return {"low": float(low), "high": float(high), "error": float(result.standard_error)}
+            ends = [scipy.stats.bootstrap((np.arange(len(units)),), statistic, vectorized=False, n_resamples=N_RESAMPLES,
+                                          method="percentile", random_state=seed).confidence_interval for seed in range(N_SEEDS)]
+        (low, high), (low_error, high_error) = np.mean(ends, axis=0), np.std(ends, axis=0, ddof=1)
+        return {"low": low, "high": high, "low_error": low_error, "high_error": high_error}
 
     return {
         "name": name, "n_classes": n_classes, "unit": unit.tolist(), "truth": truth.tolist(), "predicted": predicted.tolist(), "other": other.tolist(),
