@@ -170,9 +170,11 @@ Drawing calibration_drawing(const Results& results, double width, double height)
                {2, 1.5});
   struct KeyEntry {
     DotSeries series;
-    double error_points;
+    std::string title;  // with the mean distance from the line, in points
   };
+  constexpr double key_indent = 7;
   std::vector<KeyEntry> key;
+  double key_width = 0;
   std::vector<Mark> marks;
   for (const ProtocolResult* result : shown) {
     const DotSeries series = protocol_series(result->protocol, results.dataset);
@@ -192,7 +194,10 @@ Drawing calibration_drawing(const Results& results, double width, double height)
     }
     if (path.points.empty()) continue;
     drawing.add(path);
-    key.push_back({series, 100 * calibration.expected_calibration_error});
+    const std::string error = fmt::format(" ({:.1f})", 100 * calibration.expected_calibration_error);
+    const double room = 0.92 * frame.box.width - key_indent - text_width(error, tick_font);
+    key.push_back({series, fitted(series.title, tick_font, room) + error});
+    key_width = std::max(key_width, key_indent + text_width(key.back().title, tick_font));
   }
   if (key.empty()) return {};
   for (const Mark& mark : marks) drawing.add(mark);
@@ -204,17 +209,15 @@ Drawing calibration_drawing(const Results& results, double width, double height)
       return sign * (y - x) > 0.08;
     });
   };
-  const double entry_height = 8, key_width = 0.56 * frame.box.width;
+  constexpr double entry_height = 8;
   const bool on_the_left = marks_beyond(1) <= marks_beyond(-1);
-  const double key_x = on_the_left ? frame.box.x + 4 : frame.box.right() - key_width;
+  const double key_x = on_the_left ? frame.box.x + 3 : frame.box.right() - key_width - 3;
   double key_y = on_the_left
                      ? frame.box.y + 5
                      : frame.box.bottom() - 4 - entry_height * (static_cast<double>(key.size()) - 0.5);
   for (const KeyEntry& each : key) {
     drawing.add(Mark{{key_x + 2, key_y}, 2, each.series.colour, each.series.marker, {}});
-    drawing.text(
-        fitted(fmt::format("{} ({:.1f})", each.series.title, each.error_points), tick_font, key_width - 7),
-        {key_x + 7, key_y + 2.2}, tick_font, each.series.colour);
+    drawing.text(each.title, {key_x + key_indent, key_y + 2.2}, tick_font, each.series.colour);
     key_y += entry_height;
   }
   return drawing;
