@@ -106,6 +106,7 @@ TEST_SUITE("limits") {
   TEST_CASE("Ctrl-C, SIGTERM and SIGHUP end an extraction with what is done kept, and the next run goes on") {
     const TemporaryFolder folder;
     write_clips(folder / "data", 24);
+    let_files_age();
     const fs::path undisturbed = folder / "undisturbed.h5", cache = folder / "f.h5";
     REQUIRE(run_melgrad(slow_extraction(folder / "data", undisturbed)).status == 0);
     Index n_before = 0;

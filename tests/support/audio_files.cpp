@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -12,6 +13,9 @@
 #include <numbers>
 #include <stdexcept>
 #include <system_error>
+#include <thread>
+
+#include "host/cache/extraction.hpp"
 
 namespace melgrad::test {
 namespace {
@@ -77,6 +81,10 @@ WithoutPrivileges::WithoutPrivileges()
 
 WithoutPrivileges::~WithoutPrivileges() {
   if (was_root_ && works_ && seteuid(0) != 0) std::abort();  // every later test would run as nobody
+}
+
+void let_files_age() {
+  std::this_thread::sleep_for(std::chrono::duration<double>(ExtractionOptions{}.min_file_age_s + 0.1));
 }
 
 void write_bytes(const fs::path& file, std::string_view bytes) {

@@ -42,6 +42,9 @@ class WithoutPrivileges {
 // Parent folders are made as needed.
 void write_bytes(const std::filesystem::path& file, std::string_view bytes);
 std::string read_bytes(const std::filesystem::path& file);
+// Waits until files written before are old enough for a cache to note their stamps, so that two caches of
+// them are the same bytes.
+void let_files_age();
 
 // A WAV written byte by byte. Samples are interleaved; `bytes_before_data` goes between the chunks "fmt " and
 // "data"; declared_bytes < 0 is the truth.
