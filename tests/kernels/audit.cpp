@@ -79,12 +79,13 @@ FeatureAudit audit_features(ChromaRoute chroma) {
   return audit(plan, 37 * 4800, {.chroma = chroma});
 }
 
-FeatureAudit audit_speech() {
+FeatureAudit audit_speech(double duration_s) {
   FeatureSpec spec = feature_spec("speech");
   Speech speech;
   std::erase_if(speech.groups, [](SpeechGroup group) { return !has_kernels(group); });
   spec.descriptors = {{speech, {}}};
-  return audit(make_feature_plan(spec, speech_sample_rate), 2 * speech_sample_rate / 5, {});
+  return audit(make_feature_plan(spec, speech_sample_rate),
+               static_cast<Index>(duration_s * speech_sample_rate), {});
 }
 
 TrainingAudit audit_training(MlpRoute route) {

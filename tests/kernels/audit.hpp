@@ -33,8 +33,8 @@ struct FeatureAudit {
 // The notebook's features of clips of 3.7 s at 48 kHz, int16, in one part.
 FeatureAudit audit_features(ChromaRoute chroma);
 
-// The groups of speech with kernels, of clips of 0.4 s at 16 kHz, int16, in one part.
-FeatureAudit audit_speech();
+// The groups of speech with kernels, of clips at 16 kHz, int16, in one part.
+FeatureAudit audit_speech(double duration_s);
 
 struct TrainingAudit {
   int n_models = 0;

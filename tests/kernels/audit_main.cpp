@@ -87,7 +87,7 @@ int main() {
     const melgrad::Json json = {{"features",
                                  {{"recomputed", to_json(audit_features(ChromaRoute::recomputed))},
                                   {"stored", to_json(audit_features(ChromaRoute::stored))}}},
-                                {"speech", to_json(audit_speech())},
+                                {"speech", to_json(audit_speech(3.7))},
                                 {"training",
                                  {{"block", to_json(audit_training(MlpRoute::block))},
                                   {"stack", to_json(audit_training(MlpRoute::stack))}}},

@@ -46,7 +46,7 @@ TEST_SUITE("kernels_audit") {
       MESSAGE("skipped: accesses are counted in kernel_tests_race only");
       return;
     }
-    const FeatureAudit audit = audit_speech();
+    const FeatureAudit audit = audit_speech(0.4);
     const double ratio = audit.device_bytes / audit.compulsory_bytes;
     MESSAGE("speech: " << ratio << " of the compulsory bytes");
     for (const KernelAudit& kernel : audit.kernels) {
