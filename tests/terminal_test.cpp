@@ -366,6 +366,8 @@ TEST_SUITE("terminal") {
     results.models[0].splits[1].training.n_iter = 200;
     CHECK(
         contains(all_findings(results), "1 of 10 models were still improving when they reached 200 epochs"));
+    results.models[0].splits[1].parameters = {{"learning_rate", "one_cycle"}};
+    CHECK_FALSE(contains(all_findings(results), "--max-iter"));
   }
 
   TEST_CASE("the style follows the environment") {

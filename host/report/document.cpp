@@ -1,6 +1,7 @@
 #include "host/report/document.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "host/core/error.hpp"
 #include "host/report/findings.hpp"
@@ -165,23 +166,33 @@ std::vector<std::string> varied_options(const Json& grid) {
 // What was searched, and where nothing was, how the model was set.
 Markup models_line(const Results& results) {
   Markup line = Markup::bold("Models.");
-  std::vector<std::string> words;
-  for (const std::string& name : model_names(results.models)) {
+  std::vector<std::string> words, titles;
+  bool any_choice = false;
+  const auto names = model_names(results.models);
+  for (std::size_t i = 0; i < names.size(); ++i) {
     const auto result = std::ranges::find_if(results.models, [&](const ProtocolResult& each) {
-      return each.name == name && each.why_not.empty();
+      return each.name == names[i] && each.why_not.empty();
     });
     if (result == results.models.end()) continue;
-    std::string text = model_title(name);
-    if (!result->grid.empty())
-      text += fmt::format(", with {} chosen inside each training set", listed(varied_options(result->grid)));
-    else if (!result->splits.empty() && result->splits.front().parameters.contains("hidden_layer_sizes"))
+    titles.push_back(model_title(names[i]));
+    // An ensemble and its first network are set alike.
+    if (names[i] == "mlp_ensemble" && i + 1 < names.size() && names[i + 1] == "mlp") continue;
+    std::string text = listed(titles);
+    titles.clear();
+    if (!result->grid.empty()) {
+      any_choice = true;
+      text += fmt::format(" ({})", fmt::join(varied_options(result->grid), ", "));
+    } else if (!result->splits.empty() && result->splits.front().parameters.contains("hidden_layer_sizes")) {
       text += fmt::format(
           " of {} hidden units",
           fmt::join(result->splits.front().parameters["hidden_layer_sizes"].get<std::vector<int>>(),
                     " and "));
+    }
     words.push_back(text);
   }
-  return line + fmt::format(" {}.", fmt::join(words, "; "));
+  line += fmt::format(" {}.", fmt::join(words, "; "));
+  if (any_choice) line += " In brackets: options that are chosen inside each training set.";
+  return line;
 }
 
 Markup protocols_line(const Results& results) {
@@ -347,10 +358,18 @@ std::vector<std::string> limits(const Results& results) {
     found.push_back(
         fmt::format("{:.0f} % of the recordings were refused.",
                     100.0 * static_cast<double>(data.refused.size()) / static_cast<double>(data.n_clips)));
-  for (const ProtocolResult& result : results.models)
-    if (result.name == main)
-      for (const std::string& note : result.notes)
-        found.push_back(fmt::format("On {}: {}.", protocol_title(result.protocol, data), printable(note)));
+  // A note of several protocols stands once.
+  std::vector<std::string> notes;
+  std::map<std::string, std::vector<std::string>> protocols_of_note;
+  for (const ProtocolResult& result : results.models) {
+    if (result.name != main) continue;
+    for (const std::string& note : result.notes) {
+      if (!protocols_of_note.contains(note)) notes.push_back(note);
+      protocols_of_note[note].push_back(protocol_title(result.protocol, data));
+    }
+  }
+  for (const std::string& note : notes)
+    found.push_back(fmt::format("On {}: {}.", listed(protocols_of_note[note]), printable(note)));
   return found;
 }
 

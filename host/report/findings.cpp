@@ -120,13 +120,24 @@ std::string labels_finding(const Results& results) {
   return fmt::format("{}", fmt::join(sentences, " "));
 }
 
+namespace {
+
+// A schedule that lowers the learning rate to nothing by max_iter is meant to stop there.
+bool ends_with_max_iter(const SplitResult& split) {
+  const std::string schedule = split.parameters.value("learning_rate", "");
+  return schedule == "cosine" || schedule == "one_cycle";
+}
+
+}  // namespace
+
 std::string training_finding(const Results& results) {
   int n_models = 0, n_unfinished = 0, max_iter = 0;
   for (const ProtocolResult& result : results.models) {
     if (result.protocol == Protocol::own) continue;
     for (const SplitResult& split : result.splits) {
+      if (split.training.n_iter == 0) continue;  // no network
       ++n_models;
-      if (split.training.stop_reason != StopReason::max_iter) continue;
+      if (split.training.stop_reason != StopReason::max_iter || ends_with_max_iter(split)) continue;
       ++n_unfinished;
       max_iter = std::max(max_iter, split.training.n_iter);
     }

@@ -216,7 +216,7 @@ std::string leak_finding(const Results& results) {
       text += fmt::format(" Siblings help {} most ({:+.1f} points) and {} least ({:+.1f}).",
                           the(most->result->name), most->points, the(least->result->name), least->points);
       if (most->result->name == "knn")
-        text += " It answers with its nearest training clips, and those are the siblings.";
+        text += " KNN answers with the nearest training clips, and those are the siblings.";
     }
   }
   return text;
