@@ -170,11 +170,9 @@ Drawing calibration_drawing(const Results& results, double width, double height)
                {2, 1.5});
   struct KeyEntry {
     DotSeries series;
-    std::string title;  // with the mean distance from the line, in points
+    std::string error;  // mean distance from the line, in points
   };
-  constexpr double key_indent = 7;
   std::vector<KeyEntry> key;
-  double key_width = 0;
   std::vector<Mark> marks;
   for (const ProtocolResult* result : shown) {
     const DotSeries series = protocol_series(result->protocol, results.dataset);
@@ -194,10 +192,7 @@ Drawing calibration_drawing(const Results& results, double width, double height)
     }
     if (path.points.empty()) continue;
     drawing.add(path);
-    const std::string error = fmt::format(" ({:.1f})", 100 * calibration.expected_calibration_error);
-    const double room = 0.92 * frame.box.width - key_indent - text_width(error, tick_font);
-    key.push_back({series, fitted(series.title, tick_font, room) + error});
-    key_width = std::max(key_width, key_indent + text_width(key.back().title, tick_font));
+    key.push_back({series, fmt::format("{:.1f}", 100 * calibration.expected_calibration_error)});
   }
   if (key.empty()) return {};
   for (const Mark& mark : marks) drawing.add(mark);
@@ -209,15 +204,28 @@ Drawing calibration_drawing(const Results& results, double width, double height)
       return sign * (y - x) > 0.08;
     });
   };
-  constexpr double entry_height = 8;
+  // Titles only where they fit beside the line; the marks are those of every figure.
+  constexpr double entry_height = 8, indent = 7;
+  std::vector<std::string> words;
+  double key_width = 0;
+  for (const bool titled : {true, false}) {
+    words.clear();
+    key_width = 0;
+    for (const KeyEntry& each : key) {
+      words.push_back(titled ? each.series.title + ' ' + each.error : each.error);
+      key_width = std::max(key_width, indent + text_width(words.back(), tick_font));
+    }
+    if (key_width < 0.6 * frame.box.width) break;
+  }
   const bool on_the_left = marks_beyond(1) <= marks_beyond(-1);
   const double key_x = on_the_left ? frame.box.x + 3 : frame.box.right() - key_width - 3;
   double key_y = on_the_left
                      ? frame.box.y + 5
                      : frame.box.bottom() - 4 - entry_height * (static_cast<double>(key.size()) - 0.5);
-  for (const KeyEntry& each : key) {
-    drawing.add(Mark{{key_x + 2, key_y}, 2, each.series.colour, each.series.marker, {}});
-    drawing.text(each.title, {key_x + key_indent, key_y + 2.2}, tick_font, each.series.colour);
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    const DotSeries& series = key[i].series;
+    drawing.add(Mark{{key_x + 2, key_y}, 2, series.colour, series.marker, {}});
+    drawing.text(words[i], {key_x + indent, key_y + 2.2}, tick_font, series.colour);
     key_y += entry_height;
   }
   return drawing;

@@ -71,7 +71,7 @@ Figure loss_and_calibration(const Results& results) {
         Markup::bold(both ? "Right: can its probabilities be believed?"
                           : "Can the model's probabilities be believed?") +
         " On the dashed line they are what they say; below it, the model is too sure of itself. "
-        "Larger marks: more predictions (at least 10); in brackets: mean distance from the line, in points.";
+        "Larger marks: more predictions (at least 10); the numbers: mean distance from the line, in points.";
   return figure;
 }
 
