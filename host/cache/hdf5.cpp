@@ -418,6 +418,7 @@ struct Reader::State {
       damaged("{} has {} dimensions instead of {}", name, rank, shape.size());
     check_read(H5Sget_simple_extent_dims(space, shape.data(), nullptr), name);
     check_size(name, element_bytes, shape, creation);
+    if (H5Pget_layout(creation) == H5D_CHUNKED) check_chunks(name, set, shape, creation);
     return set;
   }
 
@@ -441,6 +442,28 @@ struct Reader::State {
     if (room == 0)
       damaged("{} declares [{}] values of {} bytes, more than the file's {} bytes can hold", name,
               fmt::join(shape, ", "), element_bytes, content.bytes.size());
+  }
+
+  // HDF5 allocates what a chunk is said to take, as values and as bytes in the file, before it reads one.
+  void check_chunks(const std::string& name, hid_t set, std::span<const hsize_t> shape,
+                    hid_t creation) const {
+    std::vector<hsize_t> extents(shape.size());
+    check_read(H5Pget_chunk(creation, static_cast<int>(extents.size()), extents.data()), name);
+    if (std::ranges::count(shape, hsize_t{0}) != 0) return;
+    for (std::size_t axis = 0; axis < shape.size(); ++axis)
+      if (extents[axis] > shape[axis])
+        damaged("{} has [{}] values in chunks of [{}]", name, fmt::join(shape, ", "),
+                fmt::join(extents, ", "));
+    const SpaceId space(check_read(H5Dget_space(set), name));
+    hsize_t n_chunks = 0;
+    check_read(H5Dget_num_chunks(set, space, &n_chunks), name);
+    for (hsize_t i = 0; i < n_chunks; ++i) {
+      hsize_t n_chunk_bytes = 0;
+      check_read(H5Dget_chunk_info(set, space, i, nullptr, nullptr, nullptr, &n_chunk_bytes), name);
+      if (n_chunk_bytes > content.bytes.size())
+        damaged("{} declares a chunk of {} bytes, more than the file's {} bytes", name, n_chunk_bytes,
+                content.bytes.size());
+    }
   }
 
   template <class T>
