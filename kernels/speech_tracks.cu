@@ -80,7 +80,7 @@ __device__ __forceinline__ float mean_of_extremes(const float* row, bool least) 
 template <int band>
 __device__ __forceinline__ void put_band_contrast(const float* row, float* contrast) {
   constexpr int begin = bin_at(contrast_edges[band]), end = bin_at(contrast_edges[band + 1]);
-  constexpr int share = static_cast<int>(0.02 * (end - begin) + 0.5), k = share < 1 ? 1 : share;
+  constexpr int share = (end - begin + 25) / 50, k = share < 1 ? 1 : share;  // 2 %, rounded
   const float high = mean_of_extremes<begin, end, k>(row, false);
   const float low = mean_of_extremes<begin, end, k>(row, true);
   if (lane_id() == 0) contrast[band] = 20 * log10f(high / low);

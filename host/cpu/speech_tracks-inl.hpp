@@ -158,7 +158,7 @@ class TrackPasses {
   template <std::size_t band>
   HWY_INLINE void put_band_contrast(Index chunk) const {
     constexpr Index begin = speech_bin(contrast_edges[band]), end = speech_bin(contrast_edges[band + 1]);
-    constexpr int k = std::max(1, static_cast<int>(0.02 * static_cast<double>(end - begin) + 0.5));
+    constexpr int k = std::max(1, static_cast<int>((end - begin + 25) / 50));  // 2 % of them, rounded
     Extremes<k, true> greatest;
     Extremes<k, false> least;
     for (Index bin = begin; bin < end; ++bin) {

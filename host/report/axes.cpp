@@ -43,13 +43,14 @@ std::vector<double> ticks(double low, double high, int most) {
 
 std::vector<double> log_ticks(double low, double high, int most) {
   // A hair of tolerance: 10^-3 is not a double.
-  const double first = std::ceil(std::log10(low) - 1e-9), last = std::floor(std::log10(high) + 1e-9);
-  const double step = std::max(1.0, std::ceil((last - first + 1) / most));
+  const int first = static_cast<int>(std::ceil(std::log10(low) - 1e-9));
+  const int last = static_cast<int>(std::floor(std::log10(high) + 1e-9));
+  const int step = std::max(1, (last - first + most) / most);
   std::vector<double> found;
-  for (double exponent = first; exponent <= last; exponent += step) found.push_back(std::pow(10, exponent));
+  for (int exponent = first; exponent <= last; exponent += step) found.push_back(std::pow(10, exponent));
   if (found.size() >= 2) return found;
   found.clear();
-  for (double exponent = first - 1; exponent <= last + 1; ++exponent)
+  for (int exponent = first - 1; exponent <= last + 1; ++exponent)
     for (const double factor : {1.0, 2.0, 5.0}) {
       const double value = factor * std::pow(10, exponent);
       if (value >= low * (1 - 1e-9) && value <= high * (1 + 1e-9)) found.push_back(value);

@@ -9,7 +9,7 @@
 
 #include "host/report/drawing.hpp"
 
-using cairo_t = struct _cairo;
+using cairo_t = struct _cairo;  // NOLINT(bugprone-reserved-identifier): cairo.h's
 
 namespace melgrad {
 
