@@ -35,7 +35,10 @@ std::vector<double> ticks(double low, double high, int most) {
     const double first = std::ceil(low / step - 1e-9), last = std::floor(high / step + 1e-9);
     if (last - first + 1 > most) continue;
     std::vector<double> found;
-    for (double i = first; i <= last; ++i) found.push_back(i == 0 ? 0 : i * step);
+    for (int i = 0; i <= static_cast<int>(last - first); ++i) {
+      const double multiple = first + i;
+      found.push_back(multiple == 0 ? 0 : multiple * step);  // never -0
+    }
     return found;
   }
   return {low};

@@ -110,9 +110,9 @@ std::string typographic(std::string_view words) {
     const bool digit_before = i > 0 && g_ascii_isdigit(words[i - 1]) != FALSE;
     const bool digit_after = i + 1 < words.size() && g_ascii_isdigit(words[i + 1]) != FALSE;
     const bool begins = i == 0 || words[i - 1] == ' ' || words[i - 1] == '(';
-    if (words[i] == ' ' && digit_before && words.substr(i + 1).starts_with('%'))
-      result += no_break_space;
-    else if (words[i] == ' ' && digit_after && words.substr(0, i).ends_with("Figure"))
+    const bool percent = digit_before && words.substr(i + 1).starts_with('%');
+    const bool figure = digit_after && words.substr(0, i).ends_with("Figure");
+    if (words[i] == ' ' && (percent || figure))
       result += no_break_space;
     else if (words[i] == '-' && begins && digit_after)
       result += "\u2212";
@@ -193,7 +193,7 @@ void draw_line_of_text(cairo_t* cairo, std::string_view text, const Font& font) 
 }
 
 std::string fitted(std::string_view text, const Font& font, double width) {
-  const std::string whole = clean(text);
+  std::string whole = clean(text);
   if (text_width(whole, font) <= width) return whole;
   const std::vector<std::size_t> at = cuts(whole);
   const auto shortened_at = [&](std::size_t cut) {
