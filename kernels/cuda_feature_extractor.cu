@@ -165,11 +165,6 @@ class CudaFeatureExtractor final : public FeatureExtractor {
   }
 
  private:
-  static int use_device(int device) {
-    check(cudaSetDevice(device), "choice of the device");
-    return device;
-  }
-
   // Computes the batch part by part: while one part's kernels run, the next is staged and uploaded. Calls
   // use(part, results) for each.
   template <class Use>

@@ -12,6 +12,12 @@
 
 namespace melgrad::MELGRAD_KERNELS {
 
+// Work of the thread that calls goes to this device from here on; gives the device.
+inline int use_device(int device) {
+  check(cudaSetDevice(device), "choice of the device");
+  return device;
+}
+
 // A handle that Destroy()(handle) takes back.
 template <class T, class Destroy>
 class Handle {

@@ -71,18 +71,16 @@ class CudaMlpStack final : public MlpStack {
     return progress_.at(static_cast<std::size_t>(model));
   }
   MlpParameters parameters(int model) const override {
-    use_device();
+    use_device(options_.device);  // of the thread that calls, which is not always the same
     return models_.parameters(model, stream_);
   }
   void set_parameters(int model, const MlpParameters& parameters) override {
-    use_device();
+    use_device(options_.device);
     models_.set_parameters(model, parameters, stream_);
   }
   void predict_proba(int model, MatrixView<const float> features, MatrixView<float> probabilities) override;
 
  private:
-  // Of the thread that calls, which is not always the same.
-  void use_device() const { check(cudaSetDevice(options_.device), "device"); }
   MlpShape shape_of(const MlpJob& job) const;
   double workspace_budget() const;
   MlpRoute route_of(const std::vector<int>& queue) const;
@@ -118,7 +116,7 @@ double CudaMlpStack::workspace_budget() const {
 }
 
 void CudaMlpStack::train(int n_epochs) {
-  use_device();
+  use_device(options_.device);
   std::vector<int> queue;
   for (int index = 0; index < models_.size(); ++index) {
     if (progress(index).stop_reason != StopReason::running) continue;
@@ -255,7 +253,7 @@ void CudaMlpStack::predict_proba(int index, MatrixView<const float> features,
          features.rows, network.n_classes);
   if (features.rows == 0) return;
   const ProfilerRange range("predict", features.rows);
-  use_device();
+  use_device(options_.device);
   const ResidentMatrix matrix(features, stream_);
   DeviceModel asked = models_.model(index);
   asked.parameters = const_cast<float*>(models_.values(index));
@@ -289,7 +287,7 @@ std::unique_ptr<MlpStack> make_cuda_mlp_stack(const TrainingSet& training_set, s
     if (job.spec.batch_norm) fail("the CUDA engine's route `block` has no batch_norm");
     if (job.spec.input_dropout > 0) fail("the CUDA engine's route `block` has no input_dropout");
   }
-  check(cudaSetDevice(options.device), "device");
+  use_device(options.device);
   return std::make_unique<CudaMlpStack>(training_set, jobs, options);
 }
 

@@ -110,11 +110,6 @@ class CudaSpeechExtractor final : public FeatureExtractor {
   }
 
  private:
-  static int use_device(int device) {
-    check(cudaSetDevice(device), "choice of the device");
-    return device;
-  }
-
   // Calls use(size, part) for the parts of the batch in turn, with their tracks on the way.
   template <class Use>
   void run(const WaveformBatch& batch, const Use& use) {

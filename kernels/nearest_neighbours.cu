@@ -103,7 +103,7 @@ Neighbours cuda_nearest_neighbours(MatrixView<const float> train, MatrixView<con
                                    const NeighbourOptions& options) {
   Neighbours found{Matrix<int>(queries.rows, k), Matrix<double>(queries.rows, k)};
   if (queries.rows == 0) return found;
-  check(cudaSetDevice(options.device), "nearest neighbours");
+  use_device(options.device);
   const Index bytes_of_query = std::max<Index>(1, train.rows * static_cast<Index>(sizeof(double)));
   const Index part =
       std::clamp<Index>(static_cast<Index>(options.workspace_bytes) / bytes_of_query, 1, queries.rows);

@@ -13,7 +13,6 @@
 #include "host/cpu/cpu_mlp_kernels.hpp"
 #include "host/cpu/simd.hpp"
 #include "host/engine/mlp.hpp"
-#include "support/allocations.hpp"
 #include "support/mlp_problem.hpp"
 #include "support/reference_mlp.hpp"
 
@@ -234,22 +233,6 @@ TEST_SUITE("mlp") {
         CHECK(together->parameters(i) == alone->parameters(0));
         CHECK(together->progress(i) == alone->progress(0));
       }
-    }
-  }
-
-  TEST_CASE("an epoch allocates nothing") {
-    const MlpProblem problem(57, 21, 5);
-    for (Solver solver : {Solver::adam, Solver::sgd}) {
-      const auto stack =
-          make_stack(problem, {{.hidden_layer_sizes = {19, 40}, .solver = solver, .batch_size = 10}});
-      stack->train(1);
-      const auto allocations_of = [&](int n_epochs) {
-        const std::size_t before = n_allocations();
-        stack->train(n_epochs);
-        return n_allocations() - before;
-      };
-      CHECK(allocations_of(2) == allocations_of(40));
-      CHECK(stack->progress(0).n_iter == 43);
     }
   }
 
