@@ -324,7 +324,7 @@ std::vector<std::string> limits(const Results& results) {
   const DatasetSummary& data = results.dataset;
   const std::string& main = results.models.front().name;
   if (data.groups.empty())
-    found.push_back("The data names no speakers, so nothing here says how the models fare on new voices.");
+    found.emplace_back("The data names no speakers, so nothing here says how the models fare on new voices.");
   else if (data.groups.size() < 30)
     found.push_back(
         fmt::format("With {}, intervals over them are wide and still too narrow: others may differ more.",
@@ -338,7 +338,7 @@ std::vector<std::string> limits(const Results& results) {
     if (!missing.empty() && missing.size() <= 6)
       found.push_back(fmt::format("There are no own recordings of {}.", listed(missing)));
   } else {
-    found.push_back(
+    found.emplace_back(
         "Without own recordings (--own), it is open how the models fare with another microphone and room.");
   }
   Index fewest = -1;
@@ -376,7 +376,7 @@ std::vector<std::string> limits(const Results& results) {
 void add_reproduction(const Results& results, std::vector<DocumentItem>& items) {
   const auto command = results.options.find("command_line");
   if (command != results.options.end() && command->is_string())
-    items.push_back(Command{command->get<std::string>()});
+    items.emplace_back(Command{command->get<std::string>()});
   std::string text = fmt::format("melgrad {} on {}", results.version, results.device);
   if (!results.device_description.empty()) text += fmt::format(" ({})", results.device_description);
   text += fmt::format(
@@ -384,8 +384,8 @@ void add_reproduction(const Results& results, std::vector<DocumentItem>& items) 
       "results.json "
       "alone:",
       results.random_state);
-  items.push_back(Markup(text));
-  items.push_back(Command{"melgrad report results.json"});
+  items.emplace_back(Markup(text));
+  items.emplace_back(Command{"melgrad report results.json"});
 }
 
 struct TopicSection {
@@ -434,15 +434,15 @@ Document make_document(const Results& results) {
   };
   const auto add_figure = [&](const std::string& name) {
     if (const auto found = find_figure(name); found != figures.end())
-      document.items.push_back(std::move(*found));
+      document.items.emplace_back(std::move(*found));
   };
 
   add_figure("confusion_matrices");
-  document.items.push_back(Heading{"Method"});
+  document.items.emplace_back(Heading{"Method"});
   for (const Markup& line : {data_line(results), features_line(results), models_line(results),
                              protocols_line(results), statistics_line(results)})
-    document.items.push_back(line);
-  document.items.push_back(models_table(results));
+    document.items.emplace_back(line);
+  document.items.emplace_back(models_table(results));
   for (const TopicSection& section : sections) {
     std::vector<Finding> here;
     for (const Finding& each : said)
@@ -450,13 +450,13 @@ Document make_document(const Results& results) {
     const bool has_figures = std::ranges::any_of(
         section.figures, [&](const std::string& name) { return find_figure(name) != figures.end(); });
     if (here.empty() && !has_figures) continue;
-    document.items.push_back(Heading{section.heading});
-    for (const Finding& each : here) document.items.push_back(Markup(with_reference(each)));
+    document.items.emplace_back(Heading{section.heading});
+    for (const Finding& each : here) document.items.emplace_back(Markup(with_reference(each)));
     for (const std::string& name : section.figures) add_figure(name);
   }
-  document.items.push_back(Heading{"Limits"});
-  document.items.push_back(Markup(fmt::format("{}", fmt::join(limits(results), " "))));
-  document.items.push_back(Heading{"To do it again"});
+  document.items.emplace_back(Heading{"Limits"});
+  document.items.emplace_back(Markup(fmt::format("{}", fmt::join(limits(results), " "))));
+  document.items.emplace_back(Heading{"To do it again"});
   add_reproduction(results, document.items);
   return document;
 }
