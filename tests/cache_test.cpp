@@ -110,15 +110,35 @@ TEST_SUITE("cache") {
     const TemporaryFolder folder;
     save_feature_file(sample_table(3), folder / "features.h5");
     const hdf5::Reader reader(folder / "features.h5");
-    CHECK(reader.names("/") == std::vector<std::string>{"attributes", "audio_hash", "columns", "duration_s",
-                                                        "features", "file_stamp", "groups", "labels", "paths",
-                                                        "row_hash", "splits", "status"});
-    CHECK(reader.names("attributes") == std::vector<std::string>{"%2Ex", "a%2Fb%25", "sex"});
+    for (const char* name : {"audio_hash", "columns", "duration_s", "features", "file_stamp", "groups",
+                             "labels", "paths", "row_hash", "splits", "status"})
+      CHECK_MESSAGE(reader.has(name), name);
+    CHECK(reader.strings("attribute_names") == std::vector<std::string>{".x", "a/b%", "sex"});
+    for (const char* name : {"attributes/%2Ex", "attributes/a%2Fb%25", "attributes/sex"})
+      CHECK(reader.strings(name).size() == 3);
     CHECK(reader.integer_attribute("format_version") == feature_cache_version);
     CHECK(feature_spec_from_json(Json::parse(reader.string_attribute("feature_spec"))) == small_spec());
     CHECK(reader.string_attribute("engine") == "fake");
     CHECK(reader.strings("labels") == std::vector<std::string>{"sad", "happy", "sad"});
     CHECK(reader.matrix("features").cols == 8);
+  }
+
+  TEST_CASE("names of attributes that no writer of ours leaves are damage") {
+    const TemporaryFolder folder;
+    for (const std::vector<std::string>& names :
+         {std::vector<std::string>{"b", "a"}, std::vector<std::string>{"a", "a"}}) {
+      hdf5::Writer writer;
+      writer.attribute("format_version", feature_cache_version);
+      for (const char* name : {"feature_spec", "engine", "melgrad_version", "hdf5_version"})
+        writer.attribute(name, "x");
+      writer.strings("columns", std::vector<std::string>{"c"});
+      writer.strings("attribute_names", names);
+      writer.numbers("row_hash", std::vector<std::uint64_t>{});
+      save_atomically(folder / "features.h5", writer.finish(), [](const auto&) {});
+      CHECK_THROWS_WITH_AS(read_feature_file(folder / "features.h5"),
+                           doctest::Contains("attribute_names: not sorted, or one of them twice"),
+                           hdf5::DamagedFile);
+    }
   }
 
   TEST_CASE("equal tables are equal files, and content_hash sees every part of a table") {
@@ -335,9 +355,10 @@ TEST_SUITE("cache") {
     H5Aclose(attribute);
     H5Fclose(file);
     RecordedProgress progress;
-    const auto expected = doctest::Contains(
-        "features.h5 is a feature cache of version 99, and this melgrad reads "
-        "version 2");
+    const std::string text =
+        fmt::format("features.h5 is a feature cache of version 99, and this melgrad reads version {}",
+                    feature_cache_version);
+    const auto expected = doctest::Contains(text.c_str());
     CHECK_THROWS_WITH_AS(FeatureCache(path, small_spec(), progress), expected, Error);
     CHECK_THROWS_WITH_AS(read_feature_table(path), expected, Error);
   }

@@ -6,17 +6,17 @@
 //   /features           [n_clips, n_features] float32, NaN where refused; chunks of whole rows, Fletcher-32
 //   /columns            [n_features] strings: "mfcc_0_mean"
 //   /paths /labels /groups /splits   [n_clips] strings; what is not known is empty
-//   /attributes/<name>  [n_clips] strings: intensity, sex and whatever else the data set says of a clip;
-//   empty
-//                       where it says nothing. In <name>, '/', '%' and a leading '.' are written %2F %25 %2E
-//   /audio_hash         [n_clips] strings, of the decoded samples; empty where the clip could not be decoded
+//   /attribute_names    strings, sorted: intensity, sex and whatever else the data set says of a clip
+//   /attributes/<name>  [n_clips] strings, each of these names; empty where it says nothing of a clip. In
+//                       <name>, '/', '%' and a leading '.' are written %2F %25 %2E
+//   /audio_hash         [n_clips] strings, of the decoded samples; empty where a clip could not be decoded
 //   /status             [n_clips] strings: "ok", or "refused: " and the reason
 //   /duration_s         [n_clips] float64, seconds of audio
-//   /file_stamp         [n_clips] uint64: file_stamp.hpp, of the file as it was read; 0 where that is not
-//   known /row_hash           [n_clips] uint64: XXH3 of everything above that belongs to the row attributes
-//   of /:    format_version (integer), feature_spec (JSON), engine ("cpu"; "cpu, cuda:0" where
-//                       both computed rows), melgrad_version, hdf5_version, and content_hash: XXH3 of these,
-//                       of /columns, of the attributes' names and of /row_hash
+//   /file_stamp         [n_clips] uint64: file_stamp.hpp, of the file as it was read; 0 where not known
+//   /row_hash           [n_clips] uint64: XXH3 of everything above that belongs to the row
+//   attributes of /:    format_version (integer), feature_spec (JSON), engine ("cpu"; "cpu, cuda:0" where
+//                       both computed rows), melgrad_version, hdf5_version, and content_hash: XXH3 of
+//                       these, of /columns, of /attribute_names and of /row_hash
 //
 // A cache of one process of several (shards.hpp) says so in another attribute, shard: JSON of its index and
 // count, of all shards' rows, and of a hash of their data; its rows are every count-th of the manifest's.
@@ -55,7 +55,7 @@
 namespace melgrad {
 
 // Of the layout above and of what the features mean: a change of either makes it another version.
-inline constexpr int feature_cache_version = 2;
+inline constexpr int feature_cache_version = 3;
 
 // Which part of a data set a table holds.
 struct TablePart {

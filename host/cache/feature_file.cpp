@@ -145,22 +145,6 @@ std::string escaped(std::string_view name) {
   return text;
 }
 
-// Nothing where escaped() cannot have made it.
-std::optional<std::string> unescaped(std::string_view text) {
-  std::string name;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      name += text[i];
-      continue;
-    }
-    const std::string_view code = text.substr(i + 1, 2);
-    name += code == "2F" ? '/' : code == "2E" ? '.' : '%';
-    i += 2;
-  }
-  if (escaped(name) != text) return std::nullopt;
-  return name;
-}
-
 template <class Member>
 std::vector<std::string> column_of_clips(const FeatureTable& table, Member member) {
   std::vector<std::string> values;
@@ -188,7 +172,7 @@ std::vector<std::byte> to_bytes(const FeatureTable& table, const Header& header,
   writer.strings("columns", header.columns);
   for (const auto& [name, member] : kClipColumns)
     writer.strings(name, column_of_clips(table, std::mem_fn(member)));
-  writer.group("attributes");
+  writer.strings("attribute_names", header.attributes);
   for (const std::string& name : header.attributes) {
     writer.strings("attributes/" + escaped(name), column_of_clips(table, [&](const Clip& clip) {
                      const auto found = clip.attributes.find(name);
@@ -228,15 +212,13 @@ void read_clips(const hdf5::Reader& reader, std::span<const std::string> attribu
   }
 }
 
+// Not by listing the group: HDF5 (1.10.8) crashes in that where a file was made to harm.
 std::vector<std::string> read_attribute_names(const hdf5::Reader& reader) {
-  std::set<std::string> names;  // escaping may change their order
-  for (const std::string& text : reader.names("attributes")) {
-    const auto name = unescaped(text);
-    if (!name)
-      throw hdf5::DamagedFile(fmt::format("{}: attributes/{}: no such name", reader.file().string(), text));
-    names.insert(*name);
-  }
-  return {names.begin(), names.end()};
+  auto names = reader.strings("attribute_names");
+  if (std::ranges::adjacent_find(names, std::greater_equal()) != names.end())
+    throw hdf5::DamagedFile(
+        fmt::format("{}: attribute_names: not sorted, or one of them twice", reader.file().string()));
+  return names;
 }
 
 void check_version(const hdf5::Reader& reader) {

@@ -48,8 +48,6 @@ class Writer {
   // Attributes of the root group.
   void attribute(const std::string& name, std::string_view value);
   void attribute(const std::string& name, std::int64_t value);
-  // An empty group.
-  void group(const std::string& name);
   // Values are stored in chunks of whole rows with Fletcher-32 checksums.
   void matrix(const std::string& name, MatrixView<const float> values);  // [rows, cols]
   void numbers(const std::string& name, std::span<const float> values);
@@ -82,7 +80,6 @@ class Reader {
   bool has_attribute(const std::string& name) const;
   std::string string_attribute(const std::string& name) const;
   std::int64_t integer_attribute(const std::string& name) const;
-  std::vector<std::string> names(const std::string& group) const;  // of its members, sorted
   Matrix<float> matrix(const std::string& name) const;
   std::vector<float> floats(const std::string& name) const;
   std::vector<double> doubles(const std::string& name) const;

@@ -267,24 +267,6 @@ std::int64_t Reader::integer_attribute(const std::string& name) const {
   return value;
 }
 
-std::vector<std::string> Reader::names(const std::string& group) const {
-  state_->check_links(group);
-  GroupId id(state_->check_read(H5Gopen2(state_->file, group.c_str(), H5P_DEFAULT), group));
-  H5G_info_t info;
-  state_->check_read(H5Gget_info(id, &info), group);
-  std::vector<std::string> names;
-  for (hsize_t i = 0; i < info.nlinks; ++i) {
-    auto read_name = [&](char* out, std::size_t size) {
-      return static_cast<std::size_t>(state_->check_read(
-          H5Lget_name_by_idx(id, ".", H5_INDEX_NAME, H5_ITER_INC, i, out, size, H5P_DEFAULT), group));
-    };
-    std::string name(read_name(nullptr, 0), '\0');
-    read_name(name.data(), name.size() + 1);
-    names.push_back(std::move(name));
-  }
-  return names;
-}
-
 Matrix<float> Reader::matrix(const std::string& name) const {
   std::array<hsize_t, 2> shape{};
   std::size_t n_value_bytes = sizeof(float);

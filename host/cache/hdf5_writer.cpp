@@ -153,10 +153,6 @@ void Writer::attribute(const std::string& name, std::int64_t value) {
   state_->attribute(name, H5T_STD_I64LE, H5T_NATIVE_INT64, &value);
 }
 
-void Writer::group(const std::string& name) {
-  state_->make_group(name);
-}
-
 void Writer::matrix(const std::string& name, MatrixView<const float> values) {
   const std::array shape{static_cast<hsize_t>(values.rows), static_cast<hsize_t>(values.cols)};
   const DatasetId set =
