@@ -495,6 +495,7 @@ TEST_SUITE("cli") {
          "'swish' is not one of: identity, logistic"},
         {{"train", "f.h5"}, "--output is required"},
         {{"run", "d", "--threads", "-1"}, "--threads"},
+        {{"run", "d", "--quick", "--peers"}, "--peers: nothing is measured with --quick"},
         {{"run", "d", "--device", "gpu"}, "not one of auto, cpu, cuda, cuda:N"},
         {{"run", "d", "--features", "notebok"}, "notebok"},
         {{"run", "d", "--n-fft", "1024"}, "--n-fft: the feature set 'speech' has frames of its own"},

@@ -1,6 +1,8 @@
 #include <algorithm>
 
+#include "host/bench/peers.hpp"
 #include "host/bench/throughput.hpp"
+#include "host/core/parallel.hpp"
 
 namespace melgrad {
 namespace {
@@ -109,6 +111,22 @@ Json figures_of(const BenchReport& report, const std::vector<MachinePeaks>& peak
 
 }  // namespace
 
+BenchRow BenchRow::of_peer(const PeerComparison& comparison, const std::string& name,
+                           const std::string& checked) const {
+  BenchRow row = *this;
+  row.who = fmt::format("{} {}", name, comparison.peer.version);
+  row.missing = comparison.peer.missing;
+  row.cpu_seconds = comparison.peer.cpu_seconds;
+  row.wall_seconds = {};
+  row.note.clear();
+  if (!row.missing.empty()) return row;
+  row.ratio = comparison.ratio();
+  row.note = fmt::format("melgrad's before and after: {}, {}; {}",
+                         duration_text(comparison.before_seconds / n_units),
+                         duration_text(comparison.after_seconds / n_units), checked);
+  return row;
+}
+
 Json to_json(const BenchReport& report, const std::vector<MachinePeaks>& peaks) {
   Json rows = Json::array();
   for (const BenchRow& row : report.rows) rows.push_back(to_json(row, peaks));
@@ -145,6 +163,34 @@ std::string peaks_text(const std::vector<MachinePeaks>& peaks) {
         each.n_threads, each.n_threads == 1 ? " " : "s", each.copy_bytes_per_second / 1e9,
         each.fma_flops_per_second / 1e9, each.fft_flops_per_second / 1e9);
   return text;
+}
+
+Json measure_throughput(const Manifest& manifest, std::span<const std::string> parts,
+                        const BenchOptions& options, Progress& progress,
+                        const std::function<void(const std::string&)>& told) {
+  struct Part {
+    const char* name;
+    const char* key;
+    BenchReport (*measure)(const Manifest&, const BenchOptions&, Progress&);
+  };
+  constexpr Part known[] = {{"features", "features", bench_features},
+                            {"training", "training", bench_training},
+                            {"search", "search", bench_search},
+                            {"end-to-end", "end_to_end", bench_end_to_end},
+                            {"grid", "grid", bench_grid}};
+  std::vector<MachinePeaks> peaks = {measure_peaks(1)};
+  if (const int n_threads = resolve_threads(options.n_threads); n_threads > 1)
+    peaks.push_back(measure_peaks(n_threads));
+  told(peaks_text(peaks));
+  Json json = {{"peaks", Json::array()}};
+  for (const MachinePeaks& each : peaks) json["peaks"].push_back(to_json(each));
+  for (const Part& part : known) {
+    if (std::ranges::find(parts, part.name) == parts.end()) continue;
+    const BenchReport report = part.measure(manifest, options, progress);
+    json[part.key] = to_json(report, peaks);
+    told(bench_text(report, peaks));
+  }
+  return json;
 }
 
 }  // namespace melgrad

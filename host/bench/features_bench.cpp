@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cmath>
+#include <functional>
 #include <span>
 #include <system_error>
 #include <variant>
@@ -141,24 +142,15 @@ void forget(const std::filesystem::path& file) {
   ::close(descriptor);
 }
 
-// The rows of the peers for one work of ours, whose CPU time `ours` is.
-void add_peers(std::span<const char* const> names, const BenchRow& ours, const Json& request,
-               const std::vector<double>& our_means, const BenchOptions& options,
+// The rows of the peers for one work of ours, the row `ours`.
+void add_peers(std::span<const char* const> names, const BenchRow& ours, const std::function<void()>& work,
+               const Json& request, const std::vector<double>& our_means, const BenchOptions& options,
                const std::filesystem::path& folder, Progress& progress, BenchReport& report) {
   for (const char* name : names) {
     progress.begin(fmt::format("features: {}", name), 0);
-    const PeerResult peer = run_peer(options.python, name, request, folder);
-    BenchRow row = ours;
-    row.who = fmt::format("{} {}", name, peer.version);
-    row.missing = peer.missing;
-    row.cpu_seconds = peer.cpu_seconds;
-    row.wall_seconds = {};
-    row.note.clear();
-    if (peer.missing.empty()) {
-      row.ratio = peer.cpu_seconds.median / ours.cpu_seconds.median;
-      row.note = agreement(our_means, peer.values);
-    }
-    report.rows.push_back(row);
+    const PeerComparison comparison =
+        compare_with_peer(options.python, name, request, folder, work, options.repeats);
+    report.rows.push_back(ours.of_peer(comparison, name, agreement(our_means, comparison.peer.values)));
   }
 }
 
@@ -222,16 +214,19 @@ BenchReport bench_features(const Manifest& manifest, const BenchOptions& options
   const int peer_repeats = std::clamp(peer_clips / static_cast<int>(wav.clips.size()), 1, options.repeats);
   const Json request = {{"clips", clips}, {"repeats", peer_repeats}};
   if (!options.python.empty()) {
+    Engine& one = *engines.front().engine;
     constexpr std::array peers = {"librosa", "torch-features"};
-    add_peers(peers, ours, request, means, options, folder.path(), progress, report);
+    add_peers(
+        peers, ours, [&] { end_to_end(one, 1, spec); }, request, means, options, folder.path(), progress,
+        report);
 
     constexpr std::array torchaudio = {"torchaudio"};
     const FeatureSpec fewer = without_chroma(spec);
-    const Timing timing = measure([&] { end_to_end(*engines.front().engine, 1, fewer); }, options.repeats);
-    const BenchRow part =
-        add(engines.front(), "features: the same without chroma, which torchaudio lacks", timing);
-    add_peers(torchaudio, part, request, feature_means(table.features), options, folder.path(), progress,
-              report);
+    const auto extract_fewer = [&] { end_to_end(one, 1, fewer); };
+    const BenchRow part = add(engines.front(), "features: the same without chroma, which torchaudio lacks",
+                              measure(extract_fewer, options.repeats));
+    add_peers(torchaudio, part, extract_fewer, request, feature_means(table.features), options, folder.path(),
+              progress, report);
   }
 
   progress.begin("features: cold", 0);

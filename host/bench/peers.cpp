@@ -78,4 +78,14 @@ PeerResult run_peer(const std::string& python, const std::string& peer, const Js
   return result;
 }
 
+PeerComparison compare_with_peer(const std::string& python, const std::string& peer, const Json& request,
+                                 const std::filesystem::path& folder, const std::function<void()>& ours,
+                                 int repeats) {
+  PeerComparison comparison;
+  comparison.before_seconds = measure(ours, repeats).cpu_seconds.median;
+  comparison.peer = run_peer(python, peer, request, folder);
+  if (comparison.peer.missing.empty()) comparison.after_seconds = measure(ours, repeats).cpu_seconds.median;
+  return comparison;
+}
+
 }  // namespace melgrad

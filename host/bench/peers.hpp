@@ -2,6 +2,7 @@
 // The libraries that people use for the same work, run by a Python interpreter that has them.
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,5 +24,17 @@ struct PeerResult {
 // is an Error with the peer's last words; a library that is not installed is a result that says so.
 PeerResult run_peer(const std::string& python, const std::string& peer, const Json& request,
                     const std::filesystem::path& folder);
+
+// A peer beside the same work of ours, which is measured before it and after it: a shared machine is not as
+// fast in one minute as in the next.
+struct PeerComparison {
+  PeerResult peer;
+  double before_seconds = 0, after_seconds = 0;  // CPU time of ours, medians; 0 where the peer is missing
+  // The peer's CPU time over ours.
+  double ratio() const { return 2 * peer.cpu_seconds.median / (before_seconds + after_seconds); }
+};
+PeerComparison compare_with_peer(const std::string& python, const std::string& peer, const Json& request,
+                                 const std::filesystem::path& folder, const std::function<void()>& ours,
+                                 int repeats);
 
 }  // namespace melgrad

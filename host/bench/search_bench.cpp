@@ -83,13 +83,11 @@ BenchReport bench_search(const Manifest& manifest, const BenchOptions& options, 
   NoProgress quiet;
   progress.begin("search", 0);
   double best = 0;
-  add_engines(
-      engines, work, n_fits, "fit", options.repeats,
-      [&](const BenchEngine& engine) {
-        const SearchResult found = run_search(dataset, plan, *engine.engine, nullptr, quiet);
-        best = found.candidates[found.best].accuracy.mean.value_or(0);
-      },
-      report);
+  const auto search = [&](const BenchEngine& engine) {
+    const SearchResult found = run_search(dataset, plan, *engine.engine, nullptr, quiet);
+    best = found.candidates[found.best].accuracy.mean.value_or(0);
+  };
+  add_engines(engines, work, n_fits, "fit", options.repeats, search, report);
   report.rows.front().note = fmt::format("best accuracy {:.1f} %", 100 * best);
 
   if (!options.python.empty()) {
@@ -105,17 +103,14 @@ BenchReport bench_search(const Manifest& manifest, const BenchOptions& options, 
       request["grid"].push_back({{"hidden_layer_sizes", each.spec.hidden_layer_sizes},
                                  {"activation", to_name(each.spec.activation)},
                                  {"alpha", each.spec.alpha}});
-    const PeerResult peer = run_peer(options.python, "scikit-learn-search", request, folder.path());
-    BenchRow row{.work = work,
-                 .who = fmt::format("scikit-learn {} GridSearchCV", peer.version),
-                 .missing = peer.missing,
-                 .n_units = n_fits,
-                 .unit = "fit",
-                 .cpu_seconds = peer.cpu_seconds};
-    if (peer.missing.empty()) {
-      row.ratio = peer.cpu_seconds.median / report.rows.front().cpu_seconds.median;
-      row.note = fmt::format("best accuracy {:.1f} %", 100 * peer.values.at(0));
-    }
+    const PeerComparison comparison = compare_with_peer(
+        options.python, "scikit-learn-search", request, folder.path(), [&] { search(engines.front()); },
+        options.repeats);
+    const std::vector<double>& accuracy = comparison.peer.values;
+    BenchRow row = report.rows.front().of_peer(
+        comparison, "scikit-learn",
+        accuracy.empty() ? std::string() : fmt::format("best accuracy {:.1f} %", 100 * accuracy.front()));
+    row.who += " GridSearchCV";
     report.rows.insert(report.rows.begin() + 1, row);
   }
   progress.end();

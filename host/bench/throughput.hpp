@@ -2,7 +2,9 @@
 // How fast the engine does the two things that it exists for, and how long others take for the same.
 
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,8 @@ struct BenchOptions {
   std::string python;    // an interpreter that has the peers; empty: no peers
 };
 
+struct PeerComparison;
+
 // One line of the table: someone does some work.
 struct BenchRow {
   std::string work = {};         // "features: WAV file to cached row"
@@ -42,6 +46,10 @@ struct BenchRow {
   bool flops_are_ffts = false;
   double ratio = 0;  // CPU time of the same work over that of the row it is compared with; 0: not compared
   std::string note = {};  // what was checked, or is worth knowing
+
+  // The row of a peer at this row's work. checked: what its values say, where it was not missing.
+  BenchRow of_peer(const PeerComparison& comparison, const std::string& name,
+                   const std::string& checked) const;
 };
 
 struct BenchReport {
@@ -85,6 +93,12 @@ BenchReport bench_end_to_end(const Manifest& manifest, const BenchOptions& optio
 // thread: of each architecture, activation and solver two. scikit-learn does one of the two for as many
 // epochs.
 BenchReport bench_grid(const Manifest& manifest, const BenchOptions& options, Progress& progress);
+
+// Any of these, in this order: "features", "training", "search", "end-to-end", "grid"; what `melgrad bench
+// --json` prints. `told` gets the text of each as soon as it is measured, the machine's peaks first.
+Json measure_throughput(const Manifest& manifest, std::span<const std::string> parts,
+                        const BenchOptions& options, Progress& progress,
+                        const std::function<void(const std::string&)>& told);
 
 // Rates and, of `peaks` with as many threads, shares. A figure for each work: bars of units a second.
 Json to_json(const BenchReport& report, const std::vector<MachinePeaks>& peaks);

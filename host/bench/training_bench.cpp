@@ -63,14 +63,13 @@ BenchReport bench_training(const Manifest& manifest, const BenchOptions& options
       fmt::format("{} x {} features, {} labels; 300 logistic units, adam, alpha 1e-3, batches of 256",
                   rows.size(), dataset.features.cols, dataset.n_classes());
   NoProgress quiet;
-  const auto fit = [&](const MlpSpec& each) {
+  MlpProgress training;
+  const auto train = [&](const MlpSpec& each) {
     const MlpJob job{.spec = each, .rows = rows, .validation_rows = {}, .scaling = &scaling};
-    MlpProgress training;
-    const Timing timing = measure(
-        [&] {
-          training = Trainer(one).fit(training_set, {&job, 1}, quiet).front().progress;
-        },
-        options.repeats);
+    training = Trainer(one).fit(training_set, {&job, 1}, quiet).front().progress;
+  };
+  const auto fit = [&](const MlpSpec& each) {
+    const Timing timing = measure([&] { train(each); }, options.repeats);
     const int epochs = training.n_iter;
     BenchRow row =
         engines.front().row(fmt::format("training: one fit of {} epochs", epochs), epochs, "epoch");
@@ -101,17 +100,11 @@ BenchReport bench_training(const Manifest& manifest, const BenchOptions& options
                                                options.repeats, folder.path());
     for (const char* name : {"scikit-learn", "scikit-learn-float32", "torch-training"}) {
       progress.begin(fmt::format("training: {}", name), 0);
-      const PeerResult peer = run_peer(options.python, name, request, folder.path());
-      BenchRow row = ours;
-      row.who = fmt::format("{} {}", name, peer.version);
-      row.missing = peer.missing;
-      row.cpu_seconds = peer.cpu_seconds;
-      row.wall_seconds = {};
-      if (peer.missing.empty()) {
-        row.ratio = peer.cpu_seconds.median / ours.cpu_seconds.median;
-        row.note = fmt::format("last loss {:.4f}", peer.values.at(0));
-      }
-      report.rows.push_back(row);
+      const PeerComparison comparison = compare_with_peer(
+          options.python, name, request, folder.path(), [&] { train(spec); }, options.repeats);
+      const std::vector<double>& loss = comparison.peer.values;
+      report.rows.push_back(ours.of_peer(
+          comparison, name, loss.empty() ? std::string() : fmt::format("last loss {:.4f}", loss.front())));
     }
   }
 

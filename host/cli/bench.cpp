@@ -10,7 +10,6 @@
 #include "host/bench/throughput.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/inputs.hpp"
-#include "host/core/parallel.hpp"
 #include "host/core/temporary_folder.hpp"
 
 namespace melgrad {
@@ -35,23 +34,11 @@ int bench(const BenchCommandOptions& options, const CommonOptions& common, Conso
           ? synthetic_recordings(folder.path(), std::min(options.bench.max_clips, n_synthetic))
           : load_recordings(options.data, options.pattern, console);
   if (options.data.empty()) console.note(fmt::format("{} synthetic recordings", manifest.clips.size()));
-  std::vector<MachinePeaks> peaks = {measure_peaks(1)};
-  if (const int n_threads = resolve_threads(common.n_threads); n_threads > 1)
-    peaks.push_back(measure_peaks(n_threads));
-  Json json = Json::object();
-  json["peaks"] = Json::array();
-  for (const MachinePeaks& each : peaks) json["peaks"].push_back(to_json(each));
-  if (!console.json()) console.result(peaks_text(peaks) + "\n");
-  auto report = [&](const char* name, const BenchReport& measured) {
-    json[name] = to_json(measured, peaks);
-    if (!console.json()) console.result(bench_text(measured, peaks) + "\n");
-  };
-  const auto wants = [&](const char* work) { return options.work == work || options.work == "all"; };
-  if (wants("features")) report("features", bench_features(manifest, bench_options, console));
-  if (wants("training")) report("training", bench_training(manifest, bench_options, console));
-  if (wants("search")) report("search", bench_search(manifest, bench_options, console));
-  if (wants("end-to-end")) report("end_to_end", bench_end_to_end(manifest, bench_options, console));
-  if (options.work == "grid") report("grid", bench_grid(manifest, bench_options, console));
+  std::vector<std::string> parts = {options.work};
+  if (options.work == "all") parts = {"features", "training", "search", "end-to-end"};
+  const Json json = measure_throughput(manifest, parts, bench_options, console, [&](const std::string& text) {
+    if (!console.json()) console.result(text + "\n");
+  });
   if (console.json()) console.json_result(json);
   return exit_done;
 }
@@ -83,14 +70,7 @@ Command make_bench_command(CLI::App& program, CommonOptions& common) {
       ->check(CLI::IsMember({"features", "training", "search", "end-to-end", "grid", "all"}))
       ->type_name("features|training|search|end-to-end|grid|all")
       ->capture_default_str();
-  app.add_option_function<std::string>(
-         "--peers",
-         [options](const std::string& python) {
-           options->bench.python = python.empty() ? "python3" : python;
-         },
-         "measure the peers, too, by the Python interpreter that has them; python3 where none is named")
-      ->type_name("PYTHON")
-      ->expected(0, 1);
+  add_peers_option(app, options->bench.python);
   app.add_option("--repeats", options->bench.repeats, "of each measurement, after a warm-up")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

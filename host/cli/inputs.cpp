@@ -22,6 +22,14 @@ void DataOptions::add(CLI::App& app, const std::string& description) {
       ->type_name("PATTERN");
 }
 
+void add_peers_option(CLI::App& app, std::string& python) {
+  app.add_option_function<std::string>(
+         "--peers", [&python](const std::string& named) { python = named.empty() ? "python3" : named; },
+         "measure the peers, too, by the Python interpreter that has them; python3 where none is named")
+      ->type_name("PYTHON")
+      ->expected(0, 1);
+}
+
 Manifest load_recordings(const std::string& data, const std::string& pattern, Console& console) {
   Manifest manifest = load_manifest(data, pattern);
   console.note(

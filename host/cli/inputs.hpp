@@ -25,6 +25,9 @@ struct DataOptions {
   void add(CLI::App& app, const std::string& description);
 };
 
+// --peers: `python` gets the interpreter, "python3" where none is named.
+void add_peers_option(CLI::App& app, std::string& python);
+
 // The recordings of a folder or a CSV file; says where their labels come from.
 Manifest load_recordings(const std::string& data, const std::string& pattern, Console& console);
 

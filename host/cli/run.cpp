@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "host/audio/folder_scan.hpp"
+#include "host/bench/throughput.hpp"
 #include "host/cache/atomic_file.hpp"
 #include "host/cli/commands.hpp"
 #include "host/cli/inputs.hpp"
@@ -43,6 +44,7 @@ struct RunOptions {
   FieldOptions<TreatmentOptions> treatment;
   FieldOptions<EvaluationOptions> evaluation;
   FieldOptions<ModelChoice> models;
+  std::string peers;
 };
 
 // Files of the results folder.
@@ -78,6 +80,7 @@ void check_folder(const ResultsFolder& folder, const RunOptions& options) {
 
 // A data set with everything that is known of its reading.
 struct Recordings {
+  Manifest manifest;
   Dataset dataset;
   DatasetSummary summary;
   ExtractionReport report;
@@ -87,7 +90,7 @@ Recordings read_recordings(const std::string& data, const std::string& pattern, 
                            const FeatureSpec& spec, const std::filesystem::path& cache, int min_labels,
                            const TreatmentOptions& treatment, Engine& engine, const CommonOptions& common,
                            Console& console) {
-  const Manifest manifest = load_recordings(data, pattern, console);
+  Manifest manifest = load_recordings(data, pattern, console);
   Extraction extraction =
       extract_features(manifest, spec, engine, cache, {.n_threads = common.n_threads}, console);
   std::vector<Refusal> refused = extraction.report.refused;
@@ -98,7 +101,7 @@ Recordings read_recordings(const std::string& data, const std::string& pattern, 
   if (treatment.augment) copies = extract_copies(manifest, spec, engine, cache, common.n_threads, console);
   treat(dataset, treatment, copies, console);
   DatasetSummary summary = summarise(data, dataset, std::move(refused));
-  return {std::move(dataset), std::move(summary), std::move(extraction.report)};
+  return {std::move(manifest), std::move(dataset), std::move(summary), std::move(extraction.report)};
 }
 
 Json options_json(const RunOptions& options, const MlpSpec& mlp, const TreatmentOptions& treatment,
@@ -152,6 +155,24 @@ Json learning_curve_json(const Dataset& dataset, const std::vector<ProtocolResul
   }
 }
 
+// Features and training as `melgrad bench` measures them, briefly; null where that fails, which is said.
+Json throughput_json(const Manifest& manifest, const RunOptions& options, const CommonOptions& common,
+                     std::string_view device, Console& console) {
+  const std::vector<std::string> parts = {"features", "training"};
+  const BenchOptions bench{.device = std::string(device),
+                           .n_threads = common.n_threads,
+                           .repeats = 3,
+                           .max_clips = 120,
+                           .max_epochs = 100,
+                           .python = options.peers};
+  try {
+    return measure_throughput(manifest, parts, bench, console, [](const std::string&) {});
+  } catch (const Error& error) {
+    console.warn(fmt::format("no throughput in the report: {}", error.what()));
+    return nullptr;
+  }
+}
+
 int run(const RunOptions& options, const CommonOptions& common, Console& console) {
   const FeatureSpec spec = options.features.read();
   MlpSpec mlp = options.network.read(spec);
@@ -163,6 +184,7 @@ int run(const RunOptions& options, const CommonOptions& common, Console& console
   const TreatmentOptions treatment = options.treatment.read();
   const EvaluationOptions evaluation_spec = evaluation_options(options, common);
   const ModelChoice models = options.models.read();
+  if (options.quick && !options.peers.empty()) fail_usage("--peers: nothing is measured with --quick");
   if (evaluation_spec.tta && !treatment.augment)
     fail_usage("--tta asks about the copies that --augment makes");
 
@@ -208,10 +230,12 @@ int run(const RunOptions& options, const CommonOptions& common, Console& console
   results.comparisons = compare_models(results.models, recordings.dataset.clips,
                                        own ? own->dataset.clips : std::vector<Clip>{}, common.random_state);
   if (own) results.drift = feature_drift(recordings.dataset, own->dataset);
-  if (!options.quick)
+  if (!options.quick) {
     results.learning_curve =
         learning_curve_json(recordings.dataset, results.models, evaluation.classifier.spec, evaluation_spec,
                             *made.engine, console);
+    results.bench = throughput_json(recordings.manifest, options, common, made.engine->name(), console);
+  }
   write_results(results, folder.results());
   save_classifier(evaluation.classifier, folder.model());
   for (const std::string& warning : write_report(results, folder.report()).warnings) console.warn(warning);
@@ -250,7 +274,8 @@ Command make_run_command(CLI::App& program, CommonOptions& common) {
       ->type_name("WORD")
       ->default_str("speaker");
   app.add_flag("--quick", options->quick,
-               "2 random splits and 2 folds of speakers, unless others are given, and no learning curve");
+               "2 random splits and 2 folds of speakers, unless others are given, no learning curve and no "
+               "throughput");
   options->overwrite.add(app);
   options->features.add(app);
   options->treatment.add(app, "Training data", {});
@@ -262,6 +287,7 @@ Command make_run_command(CLI::App& program, CommonOptions& common) {
   options->network.add(app);
   options->evaluation.add(app, "Evaluation", {});
   options->models.add(app, "Evaluation", {});
+  add_peers_option(app, options->peers);
   add_common_options(app, common);
   return {&app, [options, &common](Console& console) { return run(*options, common, console); }};
 }
