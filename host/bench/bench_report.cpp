@@ -111,19 +111,22 @@ Json figures_of(const BenchReport& report, const std::vector<MachinePeaks>& peak
 
 }  // namespace
 
-BenchRow BenchRow::of_peer(const PeerComparison& comparison, const std::string& name,
+BenchRow BenchRow::of_peer(const PeerComparison& comparison, double n_peer_units, const std::string& name,
                            const std::string& checked) const {
   BenchRow row = *this;
+  const double part = n_peer_units / n_units;
+  for (double* amount : {&row.n_units, &row.audio_seconds, &row.n_samples, &row.bytes, &row.flops})
+    *amount *= part;
   row.who = fmt::format("{} {}", name, comparison.peer.version);
   row.missing = comparison.peer.missing;
   row.cpu_seconds = comparison.peer.cpu_seconds;
   row.wall_seconds = {};
   row.note.clear();
   if (!row.missing.empty()) return row;
-  row.ratio = comparison.ratio();
-  row.note = fmt::format("melgrad's before and after: {}, {}; {}",
-                         duration_text(comparison.before_seconds / n_units),
-                         duration_text(comparison.after_seconds / n_units), checked);
+  row.ratio = comparison.ratio;
+  const MedianRange& our_seconds = comparison.our_seconds;
+  row.note = fmt::format("melgrad beside it {} to {}; {}", duration_text(our_seconds.minimum / n_peer_units),
+                         duration_text(our_seconds.maximum / n_peer_units), checked);
   return row;
 }
 
@@ -145,7 +148,7 @@ std::string bench_text(const BenchReport& report, const std::vector<MachinePeaks
       text += fmt::format("not measured: {}\n", row.missing);
       continue;
     }
-    text += fmt::format("{:>11} of CPU a {:<5} +-{:>3.0f} %",
+    text += fmt::format("{:>11} of CPU per {:<5} +-{:>3.0f} %",
                         duration_text(row.cpu_seconds.median / row.n_units), row.unit, 100 * spread_of(row));
     if (row.ratio > 0) text += fmt::format("  {:>6.1f} times melgrad's", row.ratio);
     text += fmt::format("  {}", rates_text(row, peaks));

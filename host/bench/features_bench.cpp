@@ -24,23 +24,30 @@
 namespace melgrad {
 namespace {
 
-constexpr int peer_clips = 1200;  // that a peer is timed with at least, where there are enough repeats
+constexpr std::size_t peer_clips = 240;  // that a peer is timed with at most, each time
 
-// Writes up to max_clips clips, evenly spread over the manifest, as PCM16 WAV files: every one of the peers
-// can read them, and their decoding costs next to nothing.
-Manifest write_wav_files(const Manifest& manifest, int max_clips, const std::filesystem::path& folder) {
-  const std::size_t n = std::min(manifest.clips.size(), static_cast<std::size_t>(std::max(1, max_clips)));
+// So many clips at most, evenly spread.
+Manifest spread(const Manifest& manifest, std::size_t max_clips) {
+  Manifest some = manifest;
+  const std::size_t n = std::min(manifest.clips.size(), max_clips);
+  some.clips.clear();
+  for (std::size_t i = 0; i < n; ++i) some.clips.push_back(manifest.clips[i * manifest.clips.size() / n]);
+  return some;
+}
+
+// Writes them as PCM16 WAV files: every one of the peers can read these, and their decoding costs next to
+// nothing.
+Manifest write_wav_files(const Manifest& manifest, const std::filesystem::path& folder) {
   Manifest wav;
   wav.root = folder;
-  for (std::size_t i = 0; i < n; ++i) {
-    Clip clip = manifest.clips[i * manifest.clips.size() / n];
+  for (Clip clip : manifest.clips) {
     Waveform waveform;
     try {
       waveform = decode_audio(manifest.file(clip));
     } catch (const Error&) {
       continue;  // a bench measures what can be measured
     }
-    clip.path = fmt::format("{:05}.wav", i);
+    clip.path = fmt::format("{:05}.wav", wav.clips.size());
     SF_INFO format{};
     format.samplerate = waveform.sample_rate;
     format.channels = 1;
@@ -142,15 +149,18 @@ void forget(const std::filesystem::path& file) {
   ::close(descriptor);
 }
 
-// The rows of the peers for one work of ours, the row `ours`.
-void add_peers(std::span<const char* const> names, const BenchRow& ours, const std::function<void()>& work,
-               const Json& request, const std::vector<double>& our_means, const BenchOptions& options,
+// The rows of peers for one work of ours, the row `ours`; work() does it on the request's clips and returns
+// their features.
+void add_peers(std::span<const char* const> names, const BenchRow& ours,
+               const std::function<Matrix<float>()>& work, const Json& request, const BenchOptions& options,
                const std::filesystem::path& folder, Progress& progress, BenchReport& report) {
+  const std::vector<double> our_means = feature_means(work());
   for (const char* name : names) {
     progress.begin(fmt::format("features: {}", name), 0);
     const PeerComparison comparison =
         compare_with_peer(options.python, name, request, folder, work, options.repeats);
-    report.rows.push_back(ours.of_peer(comparison, name, agreement(our_means, comparison.peer.values)));
+    report.rows.push_back(ours.of_peer(comparison, static_cast<double>(request["clips"].size()), name,
+                                       agreement(our_means, comparison.peer.values)));
   }
 }
 
@@ -167,7 +177,8 @@ FeatureSpec without_chroma(FeatureSpec spec) {
 BenchReport bench_features(const Manifest& manifest, const BenchOptions& options, Progress& progress) {
   const TemporaryFolder folder;
   progress.begin("features: writing WAV files", 0);
-  const Manifest wav = write_wav_files(manifest, options.max_clips, folder.path());
+  const Manifest wav =
+      write_wav_files(spread(manifest, static_cast<std::size_t>(options.max_clips)), folder.path());
   const auto n_clips = static_cast<double>(wav.clips.size());
   const FeatureSpec spec = feature_spec("notebook");
   const DataSize size = size_of(wav, spec);
@@ -189,44 +200,41 @@ BenchReport bench_features(const Manifest& manifest, const BenchOptions& options
     return report.rows.emplace_back(std::move(row));
   };
   const auto cache = folder.path() / "features.h5";
-  FeatureTable table;
-  const auto end_to_end = [&](Engine& engine, int n_threads, const FeatureSpec& which) {
+  const auto end_to_end = [&](const Manifest& clips, Engine& engine, int n_threads,
+                              const FeatureSpec& which) {
     std::filesystem::remove(cache);
-    table = extract_features(wav, which, engine, cache, {.n_threads = n_threads}, quiet).table;
+    return extract_features(clips, which, engine, cache, {.n_threads = n_threads}, quiet).table.features;
   };
 
   progress.begin("features: end to end", 0);
   const std::string warm = "features: WAV file in the page cache to cached row";
   for (const BenchEngine& engine : engines) {
     const Timing timing =
-        measure([&] { end_to_end(*engine.engine, engine.n_threads, spec); }, options.repeats);
+        measure([&] { end_to_end(wav, *engine.engine, engine.n_threads, spec); }, options.repeats);
     add(engine, warm, timing);
     if (&engine != &engines.front())
       report.rows.back().note =
           fmt::format("{:.2f} times one thread by the clock",
                       report.rows.front().wall_seconds.median / timing.wall_seconds.median);
   }
-  const std::vector<double> means = feature_means(table.features);
-  const BenchRow ours = report.rows.front();
-  Json clips = Json::array();
-  for (const Clip& clip : wav.clips) clips.push_back(wav.file(clip).string());
-  // Peers take long, and over more clips their figures vary less.
-  const int peer_repeats = std::clamp(peer_clips / static_cast<int>(wav.clips.size()), 1, options.repeats);
-  const Json request = {{"clips", clips}, {"repeats", peer_repeats}};
   if (!options.python.empty()) {
+    const BenchRow ours = report.rows.front();
+    const Manifest some = spread(wav, peer_clips);
+    Json request = {{"clips", Json::array()}, {"repeats", 1}};
+    for (const Clip& clip : some.clips) request["clips"].push_back(some.file(clip).string());
     Engine& one = *engines.front().engine;
     constexpr std::array peers = {"librosa", "torch-features"};
     add_peers(
-        peers, ours, [&] { end_to_end(one, 1, spec); }, request, means, options, folder.path(), progress,
-        report);
+        peers, ours, [&] { return end_to_end(some, one, 1, spec); }, request, options, folder.path(),
+        progress, report);
 
     constexpr std::array torchaudio = {"torchaudio"};
     const FeatureSpec fewer = without_chroma(spec);
-    const auto extract_fewer = [&] { end_to_end(one, 1, fewer); };
     const BenchRow part = add(engines.front(), "features: the same without chroma, which torchaudio lacks",
-                              measure(extract_fewer, options.repeats));
-    add_peers(torchaudio, part, extract_fewer, request, feature_means(table.features), options, folder.path(),
-              progress, report);
+                              measure([&] { end_to_end(wav, one, 1, fewer); }, options.repeats));
+    add_peers(
+        torchaudio, part, [&] { return end_to_end(some, one, 1, fewer); }, request, options, folder.path(),
+        progress, report);
   }
 
   progress.begin("features: cold", 0);
@@ -236,7 +244,7 @@ BenchReport bench_features(const Manifest& manifest, const BenchOptions& options
       for (const Clip& clip : wav.clips) forget(wav.file(clip));
       const double cpu_begin = process_cpu_seconds(), wall_begin = wall_seconds();
       const auto fresh = make_engine(engine.engine->name(), {.n_threads = engine.n_threads}).engine;
-      end_to_end(*fresh, engine.n_threads, spec);
+      end_to_end(wav, *fresh, engine.n_threads, spec);
       cpu.push_back(process_cpu_seconds() - cpu_begin);
       wall.push_back(wall_seconds() - wall_begin);
     }

@@ -63,11 +63,10 @@ BenchRow measure_peer(const Dataset& dataset, const std::vector<MlpJob>& jobs,
   NoProgress quiet;
   const TrainingSet training_set{dataset.features.view(), dataset.labels, dataset.n_classes()};
   for (std::size_t i = 0; i < jobs.size(); i += n_per_stratum) {
-    const PeerResult peer =
-        run_peer(options.python, "scikit-learn",
-                 training_peer_request(dataset, jobs[i].rows, *jobs[i].scaling, jobs[i].spec,
-                                       fitted[i].progress.n_iter, 1, folder),
-                 folder);
+    const PeerResult peer = run_peer(options.python, "scikit-learn",
+                                     training_peer_request(dataset, jobs[i].rows, *jobs[i].scaling,
+                                                           jobs[i].spec, fitted[i].progress.n_iter, folder),
+                                     folder);
     row.who = fmt::format("scikit-learn {}", peer.version);
     row.missing = peer.missing;
     if (!peer.missing.empty()) return row;

@@ -25,13 +25,12 @@ struct PeerResult {
 PeerResult run_peer(const std::string& python, const std::string& peer, const Json& request,
                     const std::filesystem::path& folder);
 
-// A peer beside the same work of ours, which is measured before it and after it: a shared machine is not as
-// fast in one minute as in the next.
+// A peer beside the same work of ours, again and again: ours, the peer, ours. A shared machine is not as fast
+// in one minute as in the next, and a ratio has to be of the same minute.
 struct PeerComparison {
-  PeerResult peer;
-  double before_seconds = 0, after_seconds = 0;  // CPU time of ours, medians; 0 where the peer is missing
-  // The peer's CPU time over ours.
-  double ratio() const { return 2 * peer.cpu_seconds.median / (before_seconds + after_seconds); }
+  PeerResult peer;          // with the times of all repeats
+  MedianRange our_seconds;  // CPU time of ours
+  double ratio = 0;         // the median over the repeats of the peer's CPU time over ours; 0: it is missing
 };
 PeerComparison compare_with_peer(const std::string& python, const std::string& peer, const Json& request,
                                  const std::filesystem::path& folder, const std::function<void()>& ours,

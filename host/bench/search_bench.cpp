@@ -96,7 +96,7 @@ BenchReport bench_search(const Manifest& manifest, const BenchOptions& options, 
     for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int>(i);
     const FeatureScaling scaling = fit_standard_scaler(dataset.features.view(), rows);
     Json request =
-        training_peer_request(dataset, rows, scaling, candidates.front().spec, epochs, 1, folder.path());
+        training_peer_request(dataset, rows, scaling, candidates.front().spec, epochs, folder.path());
     request["folds"] = n_folds;
     request["grid"] = Json::array();
     for (const Candidate& each : candidates)
@@ -108,7 +108,7 @@ BenchReport bench_search(const Manifest& manifest, const BenchOptions& options, 
         options.repeats);
     const std::vector<double>& accuracy = comparison.peer.values;
     BenchRow row = report.rows.front().of_peer(
-        comparison, "scikit-learn",
+        comparison, n_fits, "scikit-learn",
         accuracy.empty() ? std::string() : fmt::format("best accuracy {:.1f} %", 100 * accuracy.front()));
     row.who += " GridSearchCV";
     report.rows.insert(report.rows.begin() + 1, row);

@@ -47,8 +47,9 @@ struct BenchRow {
   double ratio = 0;  // CPU time of the same work over that of the row it is compared with; 0: not compared
   std::string note = {};  // what was checked, or is worth knowing
 
-  // The row of a peer at this row's work. checked: what its values say, where it was not missing.
-  BenchRow of_peer(const PeerComparison& comparison, const std::string& name,
+  // The row of a peer at so many units of this row's work. checked: what its values say, where it was not
+  // missing.
+  BenchRow of_peer(const PeerComparison& comparison, double n_peer_units, const std::string& name,
                    const std::string& checked) const;
 };
 

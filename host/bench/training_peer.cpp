@@ -31,8 +31,7 @@ std::vector<int> notebook_training_rows(Index n_rows) {
 }
 
 Json training_peer_request(const Dataset& dataset, std::span<const int> rows, const FeatureScaling& scaling,
-                           const MlpSpec& spec, int epochs, int repeats,
-                           const std::filesystem::path& folder) {
+                           const MlpSpec& spec, int epochs, const std::filesystem::path& folder) {
   std::vector<float> features;
   std::vector<std::int32_t> labels;
   for (const int row : rows) {
@@ -48,7 +47,7 @@ Json training_peer_request(const Dataset& dataset, std::span<const int> rows, co
           {"n_rows", rows.size()},
           {"n_features", dataset.features.cols},
           {"epochs", epochs},
-          {"repeats", repeats},
+          {"repeats", 1},
           {"mlp", to_json_fields(spec)}};
 }
 

@@ -18,6 +18,6 @@ std::vector<int> notebook_training_rows(Index n_rows);
 
 // What the peers train on: the rows, standardised, in files of `folder` that the request names.
 Json training_peer_request(const Dataset& dataset, std::span<const int> rows, const FeatureScaling& scaling,
-                           const MlpSpec& spec, int epochs, int repeats, const std::filesystem::path& folder);
+                           const MlpSpec& spec, int epochs, const std::filesystem::path& folder);
 
 }  // namespace melgrad
