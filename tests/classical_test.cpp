@@ -307,4 +307,22 @@ TEST_SUITE("classical") {
     REQUIRE(only_knn.size() == 2);
     CHECK(only_knn[0].predictions == results[6].predictions);
   }
+
+  TEST_CASE("what would take too much of many labels is named and left out") {
+    std::vector<ExampleClip> clips;
+    for (int i = 0; i < 4004; ++i) clips.push_back({fmt::format("{:04}", i / 4), "", "", ""});
+    const Dataset dataset = example_dataset(clips);
+    const auto engine = make_cpu_engine({.n_threads = 1});
+    NoProgress progress;
+    const std::vector<ProtocolResult> results =
+        evaluate_classical(dataset, nullptr, nullptr, {}, {.n_splits = 1}, *engine, 1, progress);
+    REQUIRE(results.size() == 6);
+    for (std::size_t i = 0; i < 4; ++i) {
+      CHECK(results[i].why_not == "it is not tried on more than 1000 labels, and here are 1001");
+      CHECK(results[i].predictions.empty());
+    }
+    CHECK(results[4].name == "knn");
+    CHECK(results[4].why_not.empty());
+    CHECK_FALSE(results[4].predictions.empty());
+  }
 }

@@ -17,6 +17,23 @@
 namespace melgrad {
 namespace {
 
+// A machine for each pair of labels, and kernel matrices of all training rows; counts of all labels at each
+// cut that a tree tries.
+constexpr int most_labels = 1000;
+constexpr Index most_svm_rows = 20'000;
+
+// Why such a model is not tried on such data; empty where it is.
+std::string why_not_tried(ModelKind kind, const Dataset& dataset) {
+  if (kind == ModelKind::knn) return {};
+  if (dataset.n_classes() > most_labels)
+    return fmt::format("it is not tried on more than {} labels, and here are {}", most_labels,
+                       dataset.n_classes());
+  if (kind == ModelKind::svm && dataset.n_rows() > most_svm_rows)
+    return fmt::format("it is not tried on more than {} clips, and here are {}", most_svm_rows,
+                       dataset.n_rows());
+  return {};
+}
+
 // One model to train and to test: a split's, or that of the whole data set.
 struct Job {
   TrainingPart train;
@@ -105,6 +122,18 @@ void add_split(SplitResult split, const ClassicalOutcome& outcome, const Dataset
     result.predictions.back().split = static_cast<int>(result.splits.size());
   }
   result.splits.push_back(std::move(split));
+}
+
+ProtocolResult untried_result(Protocol protocol, const Dataset& dataset, ModelKind kind,
+                              const std::string& why_not) {
+  ProtocolResult result;
+  result.name = std::string(to_name(kind));
+  result.protocol = protocol;
+  result.why_not = why_not;
+  result.labels = dataset.label_names;
+  result.grid = grid_of(kind, dataset.features.cols);
+  pool_predictions(result);
+  return result;
 }
 
 ProtocolResult result_of(const PlannedProtocol& planned, const Dataset& dataset, ModelKind kind,
@@ -198,6 +227,13 @@ std::vector<ProtocolResult> evaluate_classical(const Dataset& dataset, const Dat
   std::vector<ProtocolResult> results;
   for (const ModelKind kind : {ModelKind::svm, ModelKind::random_forest, ModelKind::knn}) {
     if (std::ranges::find(choice.models, kind) == choice.models.end()) continue;
+    if (const std::string why_not = why_not_tried(kind, dataset); !why_not.empty()) {
+      for (const PlannedProtocol& each : planned)
+        results.push_back(untried_result(each.protocol, dataset, kind, why_not));
+      if (own != nullptr && own_result != nullptr)
+        results.push_back(untried_result(Protocol::own, dataset, kind, why_not));
+      continue;
+    }
     const std::vector<ClassicalOutcome> outcomes = run_jobs(dataset, jobs, kind, engine, n_threads, progress);
     std::size_t first = 0;
     for (const PlannedProtocol& each : planned) {

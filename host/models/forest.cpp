@@ -193,10 +193,13 @@ class TreeGrower {
   }
 
   void make_leaf(std::size_t node) {
-    const auto n_classes = static_cast<std::size_t>(set_.n_classes);
-    forest_.nodes_[node].child = static_cast<int>(forest_.shares_.size() / n_classes);
-    for (const std::int64_t count : node_counts_.counts())
-      forest_.shares_.push_back(static_cast<double>(count) / static_cast<double>(node_counts_.n()));
+    forest_.nodes_[node].child = static_cast<int>(forest_.n_leaves());
+    const std::vector<std::int64_t>& counts = node_counts_.counts();
+    for (std::size_t label = 0; label < counts.size(); ++label)
+      if (counts[label] > 0)
+        forest_.shares_.push_back({static_cast<int>(label), static_cast<double>(counts[label]) /
+                                                                static_cast<double>(node_counts_.n())});
+    forest_.leaf_ends_.push_back(forest_.shares_.size());
   }
 
   int label_of(int row) const { return set_.labels[static_cast<std::size_t>(row)]; }
@@ -230,8 +233,9 @@ Matrix<float> Forest::predict_proba(MatrixView<const float> rows) const {
       while (node->feature >= 0)
         node = &nodes_[static_cast<std::size_t>(node->child) +
                        (static_cast<double>(rows(row, node->feature)) > node->threshold ? 1 : 0)];
-      const double* shares = &shares_[static_cast<std::size_t>(node->child) * sum.size()];
-      for (std::size_t label = 0; label < sum.size(); ++label) sum[label] += shares[label];
+      const auto leaf = static_cast<std::size_t>(node->child);
+      for (std::size_t i = leaf == 0 ? 0 : leaf_ends_[leaf - 1]; i < leaf_ends_[leaf]; ++i)
+        sum[static_cast<std::size_t>(shares_[i].label)] += shares_[i].share;
     }
     for (std::size_t label = 0; label < sum.size(); ++label)
       probabilities(row, static_cast<Index>(label)) =

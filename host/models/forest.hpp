@@ -39,20 +39,26 @@ class Forest {
   // The mean over the trees of the shares that labels have in each row's leaf. rows [n, n_features] ->
   // [n, n_classes]
   Matrix<float> predict_proba(MatrixView<const float> rows) const;
-  std::size_t n_leaves() const { return shares_.size() / static_cast<std::size_t>(n_classes_); }
+  std::size_t n_leaves() const { return leaf_ends_.size(); }
 
  private:
   friend class TreeGrower;
   // Rows with value <= threshold go to the first child, the others to the one behind it.
   struct Node {
     int feature = -1;      // -1: a leaf
-    int child = 0;         // node of the first child; of a leaf, its row in shares_
+    int child = 0;         // node of the first child; of a leaf, its number
     double threshold = 0;  // half-way between two values of the training set
   };
   int n_classes_;
   std::vector<std::size_t> roots_;  // [n_estimators]
   std::vector<Node> nodes_;
-  std::vector<double> shares_;  // [n_leaves, n_classes]
+  // Of the labels that a leaf has seen, leaf by leaf.
+  struct Share {
+    int label;
+    double share;
+  };
+  std::vector<Share> shares_;
+  std::vector<std::size_t> leaf_ends_;  // [n_leaves]: where a leaf's shares end
 };
 
 }  // namespace melgrad
