@@ -1,40 +1,57 @@
 #include "host/report/measurements.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 
 #include "host/report/json_members.hpp"
 
 namespace melgrad {
 
+namespace {
+
+// Of one part of the bench, work by work in the order of the first of each.
+std::vector<std::vector<Measurement>> works_of(const Json& part) {
+  std::vector<std::vector<Measurement>> works;
+  for (const Json& row : member(part, "rows")) {
+    if (row.contains("missing")) continue;
+    Measurement each;
+    read_member(row, "work", each.work);
+    read_member(row, "who", each.who);
+    read_member(row, "unit", each.unit);
+    read_member(member(row, "per_second"), "units", each.per_second);
+    read_member(row, "cpu_spread", each.spread);
+    if (row.contains("cpu_time_ratio")) read_member(row, "cpu_time_ratio", each.ratio);
+    if (!(each.per_second > 0 && each.spread >= 0))
+      fail("'{}' by {} has no speed that could be", each.work, each.who);
+    auto of_work =
+        std::ranges::find_if(works, [&](const auto& known) { return known.front().work == each.work; });
+    if (of_work == works.end()) of_work = works.emplace(works.end());
+    of_work->push_back(std::move(each));
+  }
+  return works;
+}
+
+}  // namespace
+
 std::vector<Measurement> measurements_from_json(const Json& bench) {
   std::vector<Measurement> found;
   if (bench.is_null()) return found;
   if (!bench.is_object()) fail("the measurements are not an object");
-  for (const auto& [name, report] : bench.items()) {
+  for (const auto& [name, part] : bench.items()) {
     if (name == "peaks") continue;  // of the machine
-    with_context(name, [&] {
-      for (const Json& row : member(report, "rows")) {
-        if (row.contains("missing")) continue;
-        Measurement each;
-        double n_units = 0;
-        read_member(row, "work", each.work);
-        read_member(row, "who", each.who);
-        read_member(row, "unit", each.unit);
-        read_member(row, "n_units", n_units);
-        const Json& seconds = member(row, "cpu_seconds");
-        read_member(seconds, "median", each.seconds);
-        read_member(seconds, "minimum", each.least_seconds);
-        read_member(seconds, "maximum", each.most_seconds);
-        if (row.contains("cpu_time_ratio")) read_member(row, "cpu_time_ratio", each.ratio);
-        if (!(n_units > 0 && each.least_seconds > 0 && each.least_seconds <= each.seconds &&
-              each.seconds <= each.most_seconds))
-          fail("'{}' by {} has no time that could be", each.work, each.who);
-        each.seconds /= n_units;
-        each.least_seconds /= n_units;
-        each.most_seconds /= n_units;
-        found.push_back(std::move(each));
-      }
-    });
+    std::vector<std::vector<Measurement>> works = with_context(name, [&] { return works_of(part); });
+    const auto is_compared = [](const std::vector<Measurement>& work) {
+      return !std::ranges::all_of(work, &Measurement::is_ours);
+    };
+    if (std::ranges::none_of(works, is_compared))
+      works.resize(std::min<std::size_t>(works.size(), 1));
+    else
+      std::erase_if(works, std::not_fn(is_compared));
+    for (std::vector<Measurement>& work : works) {
+      std::ranges::stable_sort(work, std::greater(), &Measurement::per_second);
+      std::ranges::move(work, std::back_inserter(found));
+    }
   }
   return found;
 }

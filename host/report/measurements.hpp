@@ -8,19 +8,21 @@
 
 namespace melgrad {
 
-// Somebody's CPU time for a piece of some work.
+// How fast somebody does some work: by the CPU time of one thread, of several threads and of GPUs by the
+// clock.
 struct Measurement {
-  std::string work;    // "features: WAV file to cached row"
-  std::string who;     // "librosa 0.11.0"
-  std::string unit;    // "clip"
-  double seconds = 0;  // of a unit: the median, least and most of several repeats
-  double least_seconds = 0;
-  double most_seconds = 0;
-  double ratio = 0;  // to melgrad's on one thread; 0: not compared
+  std::string work;       // "features: WAV file to cached row"
+  std::string who;        // "librosa 0.11.0"
+  std::string unit;       // "clip"
+  double per_second = 0;  // units a second: by the median of several repeats
+  double spread = 0;      // half the range of the repeats over their median
+  double ratio = 0;       // CPU time over melgrad's on one thread; 0: not compared
+  bool is_ours() const { return who.starts_with("melgrad"); }
 };
 
-// Of all that was measured; peers that were missing are left out. Nothing of null. An error names the member
-// that is missing or wrong.
+// Of all works that a peer did, too, and otherwise the first of each part (features, training, ...); the
+// measurements of a work stand together, the fastest first, peers that were missing are left out. Nothing of
+// null. An error names the member that is missing or wrong.
 std::vector<Measurement> measurements_from_json(const Json& bench);
 
 // Accuracy with so many training clips: mean and standard deviation over the folds.

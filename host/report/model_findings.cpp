@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 
 #include "host/report/figures.hpp"
@@ -357,18 +358,21 @@ std::string learning_finding(const Results& results) {
 std::string throughput_finding(const Results& results) {
   const std::vector<Measurement> measured = measurements_from_json(results.bench);
   std::vector<std::string> sentences;
-  std::string work;
-  for (const Measurement& each : measured) {
-    if (each.work == work) continue;
-    work = each.work;
-    std::vector<std::string> others;
-    for (const Measurement& other : measured)
-      if (other.work == work && other.ratio > 0)
-        others.push_back(fmt::format("{} {} ({})", printable(other.who), duration_tick(other.seconds),
-                                     times_text(other.ratio)));
-    if (!others.empty())
-      sentences.push_back(fmt::format("For {}, melgrad takes {} of CPU, {}.", printable(work),
-                                      duration_tick(each.seconds), listed(others)));
+  for (auto first = measured.begin(); first != measured.end();) {
+    const auto last = std::find_if(first, measured.end(),
+                                   [&](const Measurement& each) { return each.work != first->work; });
+    if (const auto ours = std::find_if(first, last, std::mem_fn(&Measurement::is_ours)); ours != last) {
+      std::vector<std::string> others;
+      for (auto each = first; each != last; ++each)
+        if (!each->is_ours() && each->ratio > 0)
+          others.push_back(fmt::format("of {} {}{}", printable(each->who), others.empty() ? "is " : "",
+                                       times_text(each->ratio) + (others.empty() ? " melgrad's" : "")));
+      sentences.push_back(fmt::format("For {}, {} does {:.{}f} {}s a second{}.", printable(ours->work),
+                                      printable(ours->who), ours->per_second, ours->per_second < 10 ? 1 : 0,
+                                      ours->unit,
+                                      others.empty() ? std::string() : "; the CPU time " + listed(others)));
+    }
+    first = last;
   }
   return fmt::format("{}", fmt::join(sentences, " "));
 }

@@ -135,11 +135,11 @@ std::vector<Figure> report_figures(const Results& results) {
                          "beside the median distance of a {} of the data set.",
                          noun),
          drift_drawing(results, column_width), false});
-  add(figures, {"throughput", "computing time of melgrad and others",
-                Markup::bold("How long it takes, and others.") +
-                    " CPU time of the same work, measured in one run of melgrad bench: the median of its "
-                    "repeats and their range; "
-                    "\u00d7: times melgrad's on one thread.",
+  add(figures, {"throughput", "throughput of melgrad and others",
+                Markup::bold("How fast it is, and others.") +
+                    " The same work, measured in one run: by the CPU time of one thread, of several by the "
+                    "clock; the median of some repeats and their range. "
+                    "\u00d7: CPU time, times melgrad's on one thread.",
                 throughput_drawing(results, column_width), false});
   return figures;
 }

@@ -1,4 +1,4 @@
-// How long engines and others take for the same work.
+// How fast engines and others do the same work.
 
 #include <algorithm>
 #include <cmath>
@@ -13,18 +13,30 @@ namespace {
 constexpr double row_height = 10;
 constexpr double heading_height = 12;
 
-// "features: WAV file to cached row, of a clip"
+// "features: WAV file to cached row: clips a second"
 std::string heading_of(const Measurement& measurement) {
-  return fmt::format("{}, of {} {}", measurement.work, measurement.unit == "epoch" ? "an" : "a",
-                     measurement.unit);
+  return fmt::format("{}: {}s a second", measurement.work, measurement.unit);
 }
 
-// Three figures and the ratio where there is one: "23.7 ms  54\u00d7".
+// Three figures: 1010, 22.6, 0.0123
+std::string rate_text(double per_second) {
+  if (per_second >= 100) return fmt::format("{:.0f}", per_second);
+  return fmt::format("{:.{}f}", per_second, per_second >= 10 ? 1 : per_second >= 1 ? 2 : 4);
+}
+
+// With the ratio where there is one: "22.6   54\u00d7".
 std::string value_of(const Measurement& measurement) {
-  std::string text = duration_tick(measurement.seconds);
+  std::string text = rate_text(measurement.per_second);
   if (measurement.ratio > 0)
     text += fmt::format("   {:.{}f}\u00d7", measurement.ratio, measurement.ratio < 9.95 ? 1 : 0);
   return text;
+}
+
+double lowest(const Measurement& measurement) {
+  return measurement.per_second / (1 + measurement.spread);
+}
+double highest(const Measurement& measurement) {
+  return measurement.per_second * (1 + measurement.spread);
 }
 
 }  // namespace
@@ -34,8 +46,8 @@ Drawing throughput_drawing(const Results& results, double width) {
   if (measured.empty()) return {};
   double low = INFINITY, high = 0, names = 0, values = 0;
   for (const Measurement& each : measured) {
-    low = std::min(low, each.least_seconds);
-    high = std::max(high, each.most_seconds);
+    low = std::min(low, lowest(each));
+    high = std::max(high, highest(each));
     names = std::max(names, text_width(each.who, label_font));
     values = std::max(values, text_width(value_of(each), tick_font));
   }
@@ -54,28 +66,26 @@ Drawing throughput_drawing(const Results& results, double width) {
       rows.text(fitted(heading, bold, width), {0, y + 8}, bold);
       y += heading_height;
     }
-    const bool ours = each.who.starts_with("melgrad");
-    const Colour colour = ours ? palette::blue : palette::dim;
+    const Colour colour = each.is_ours() ? palette::blue : palette::dim;
     const double middle = y + row_height / 2;
     rows.text(fitted(each.who, label_font, names), {names, middle + 2.3}, label_font, palette::black,
               Anchor::end);
     Colour whisker = colour;
     whisker.opacity = 0.5;
-    rows.line({frame.x.at(each.least_seconds), middle}, {frame.x.at(each.most_seconds), middle}, whisker,
-              1.5);
-    rows.add(Mark{{frame.x.at(each.seconds), middle},
+    rows.line({frame.x.at(lowest(each)), middle}, {frame.x.at(highest(each)), middle}, whisker, 1.5);
+    rows.add(Mark{{frame.x.at(each.per_second), middle},
                   2.3,
                   colour,
-                  ours ? Marker::disc : Marker::square,
-                  fmt::format("{}: {} of CPU", each.who, duration_tick(each.seconds))});
+                  each.is_ours() ? Marker::disc : Marker::square,
+                  fmt::format("{}: {} {}s a second", each.who, rate_text(each.per_second), each.unit)});
     rows.text(value_of(each), {width, middle + 2.2}, tick_font, colour, Anchor::end);
     y += row_height;
   }
   frame.box.height = y - frame.box.y + 2;
   const std::vector<double> at = log_ticks(frame.x.low, frame.x.high, static_cast<int>(frame.box.width / 26));
   std::vector<std::string> labels;
-  for (const double tick : at) labels.push_back(duration_tick(tick));
-  draw_x_axis(drawing, frame, at, labels, "CPU time, logarithmic");
+  for (const double tick : at) labels.push_back(fmt::format("{:g}", tick));
+  draw_x_axis(drawing, frame, at, labels, "a second, logarithmic");
   drawing.paste(rows, {0, 0});
   drawing.height = frame.box.bottom() + 19;
   return drawing;
