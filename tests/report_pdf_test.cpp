@@ -118,7 +118,7 @@ TEST_SUITE("report_pdf") {
   }
 
   TEST_CASE("the file is A4, and its text can be searched") {
-    if (output_of("pdftotext -v 2>&1; pdfinfo -v 2>&1").empty()) {
+    if (output_of("command -v pdftotext > /dev/null && command -v pdfinfo").empty()) {
       MESSAGE("skipped: pdftotext and pdfinfo (poppler-utils) are not installed");
       return;
     }

@@ -7,7 +7,7 @@
 {
   packages_build=(g++ cmake ninja-build pkg-config libhdf5-dev libfmt-dev nlohmann-json3-dev libcli11-dev libsndfile1-dev
     libsoxr-dev libhwy-dev libxxhash-dev libtomlplusplus-dev libsvm-dev libpango1.0-dev libcairo2-dev fonts-liberation)
-  packages_test=(doctest-dev)
+  packages_test=(doctest-dev poppler-utils unzip python3)
   packages_check=(clang-format shellcheck)
   packages_download=(curl ca-certificates unzip)
   packages_emotions=(espeak-ng)
@@ -20,6 +20,14 @@ die() {
   exit 1
 }
 
+# have PROGRAM...: all of them; `command -v` of several is content with one.
+have() {
+  local program
+  for program in "$@"; do
+    command -v "$program" > /dev/null || return 1
+  done
+}
+
 # The comment at the head of a tool is its help.
 show_help() {
   sed -n '2,/^set /{/^set /d;s/^# \?//p}' "tools/${0##*/}"
@@ -29,7 +37,7 @@ show_help() {
 as_root() {
   if [[ $(id -u) -eq 0 ]]; then
     "$@"
-  elif command -v sudo > /dev/null; then
+  elif have sudo; then
     sudo -- "$@"
   else
     die "installing packages needs root or sudo. As root: apt-get install ${missing[*]}"
@@ -46,7 +54,7 @@ apt_update() {
 
 # install_packages PACKAGE...: those that are missing; does nothing, and needs no root, if none is.
 install_packages() {
-  if ! command -v dpkg-query apt-get > /dev/null; then
+  if ! have dpkg-query apt-get; then
     say "This is not Debian or Ubuntu: what these packages hold has to be there already: $*"
     return
   fi
@@ -95,7 +103,7 @@ build_jobs() {
 build() {
   local preset=$1 target=$2
   shift 2
-  command -v ccache > /dev/null && set -- -DCMAKE_CXX_COMPILER_LAUNCHER=ccache "$@"
+  have ccache && set -- -DCMAKE_CXX_COMPILER_LAUNCHER=ccache "$@"
   local log=build/$preset.log
   mkdir -p build
   cmake --preset "$preset" "$@" > "$log" 2>&1 || {
