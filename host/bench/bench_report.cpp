@@ -124,9 +124,9 @@ BenchRow BenchRow::of_peer(const PeerComparison& comparison, double n_peer_units
   row.note.clear();
   if (!row.missing.empty()) return row;
   row.ratio = comparison.ratio;
-  const MedianRange& our_seconds = comparison.our_seconds;
-  row.note = fmt::format("melgrad beside it {} to {}; {}", duration_text(our_seconds.minimum / n_peer_units),
-                         duration_text(our_seconds.maximum / n_peer_units), checked);
+  row.note = fmt::format("least {} and beside it melgrad's {}; {}",
+                         duration_text(row.cpu_seconds.minimum / n_peer_units),
+                         duration_text(comparison.our_seconds.minimum / n_peer_units), checked);
   return row;
 }
 

@@ -81,25 +81,24 @@ PeerResult run_peer(const std::string& python, const std::string& peer, const Js
 PeerComparison compare_with_peer(const std::string& python, const std::string& peer, const Json& request,
                                  const std::filesystem::path& folder, const std::function<void()>& ours,
                                  int repeats) {
-  std::vector<double> our_seconds, peer_seconds, ratios;
+  std::vector<double> our_seconds, peer_seconds;
   const auto time_ours = [&] {
     const double begin = process_cpu_seconds();
     ours();
     our_seconds.push_back(process_cpu_seconds() - begin);
-    return our_seconds.back();
   };
   ours();  // warms up
   PeerComparison comparison;
   for (int repeat = 0; repeat < repeats; ++repeat) {
-    const double before = time_ours();
+    time_ours();
     comparison.peer = run_peer(python, peer, request, folder);
     if (!comparison.peer.missing.empty()) return comparison;
     peer_seconds.push_back(comparison.peer.cpu_seconds.median);
-    ratios.push_back(2 * peer_seconds.back() / (before + time_ours()));
+    time_ours();
   }
   comparison.peer.cpu_seconds = median_range(peer_seconds);
   comparison.our_seconds = median_range(our_seconds);
-  comparison.ratio = median_range(ratios).median;
+  comparison.ratio = comparison.peer.cpu_seconds.minimum / comparison.our_seconds.minimum;
   return comparison;
 }
 

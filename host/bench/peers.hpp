@@ -25,12 +25,14 @@ struct PeerResult {
 PeerResult run_peer(const std::string& python, const std::string& peer, const Json& request,
                     const std::filesystem::path& folder);
 
-// A peer beside the same work of ours, again and again: ours, the peer, ours. A shared machine is not as fast
-// in one minute as in the next, and a ratio has to be of the same minute.
+// A peer beside the same work of ours, again and again: ours, the peer, ours. Neighbours on a shared machine
+// slow either of them down, never speed one up: what can be compared is the least time of each (as Python's
+// timeit says), where each had as many chances in the same minutes. Medians of two quiet runs differed by
+// 57 %, these by 10.
 struct PeerComparison {
   PeerResult peer;          // with the times of all repeats
   MedianRange our_seconds;  // CPU time of ours
-  double ratio = 0;         // the median over the repeats of the peer's CPU time over ours; 0: it is missing
+  double ratio = 0;         // the peer's least CPU time over ours; 0: it is missing
 };
 PeerComparison compare_with_peer(const std::string& python, const std::string& peer, const Json& request,
                                  const std::filesystem::path& folder, const std::function<void()>& ours,

@@ -44,7 +44,7 @@ struct BenchRow {
   double bytes = 0;          // each input once and each output once
   double flops = 0;          // of the transforms, or of the matrix products
   bool flops_are_ffts = false;
-  double ratio = 0;  // CPU time of the same work over that of the row it is compared with; 0: not compared
+  double ratio = 0;       // least CPU time of the same work over that of melgrad beside it; 0: not compared
   std::string note = {};  // what was checked, or is worth knowing
 
   // The row of a peer at so many units of this row's work. checked: what its values say, where it was not

@@ -139,7 +139,7 @@ std::vector<Figure> report_figures(const Results& results) {
                 Markup::bold("How fast it is, and others.") +
                     " The same work, measured in one run: by the CPU time of one thread, of several by the "
                     "clock; the median of some repeats and their range. "
-                    "\u00d7: CPU time, times melgrad's on one thread.",
+                    "\u00d7: least CPU time, times melgrad's on one thread.",
                 throughput_drawing(results, column_width), false});
   return figures;
 }
