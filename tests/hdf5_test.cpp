@@ -159,6 +159,36 @@ TEST_SUITE("hdf5") {
                          doctest::Contains("foreign keeps its values in another file"), hdf5::DamagedFile);
   }
 
+  TEST_CASE("chunks that no file of ours has are refused before HDF5 allocates or reads them") {
+    const TemporaryFolder folder;
+    const auto path = folder / "crafted.h5";
+    const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    auto make = [&](const char* name, hsize_t extent, hsize_t chunk) {
+      const hsize_t most = H5S_UNLIMITED;
+      const hid_t space = H5Screate_simple(1, &extent, &most), creation = H5Pcreate(H5P_DATASET_CREATE);
+      H5Pset_chunk(creation, 1, &chunk);
+      H5Pset_fletcher32(creation);
+      const hid_t set = H5Dcreate2(file, name, H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+      H5Pclose(creation);
+      H5Sclose(space);
+      return set;
+    };
+    H5Dclose(make("wide", 3, hsize_t{1} << 28));  // 1 GB for three values
+    const hid_t brief = make("brief", 16, 16);
+    const hsize_t offset = 0;
+    REQUIRE(H5Dwrite_chunk(brief, H5P_DEFAULT, 0, &offset, 2, "ab") >= 0);
+    H5Dclose(brief);
+    H5Fclose(file);
+
+    const hdf5::Reader reader(path);
+    CHECK_THROWS_WITH_AS(reader.floats("wide"),
+                         doctest::Contains("wide has [3] values in chunks of [268435456]"),
+                         hdf5::DamagedFile);
+    CHECK_THROWS_WITH_AS(reader.floats("brief"),
+                         doctest::Contains("brief declares a chunk of 2 bytes, checksum included"),
+                         hdf5::DamagedFile);
+  }
+
   TEST_CASE("a string with a NUL is refused rather than cut") {
     hdf5::Writer writer;
     CHECK_THROWS_WITH_AS(writer.strings("s", std::vector{std::string("a\0b", 3)}), doctest::Contains("NUL"),
