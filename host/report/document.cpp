@@ -408,12 +408,11 @@ Document make_document(const Results& results) {
 
   const std::vector<TopicSection> sections = {
       {FindingTopic::how_good, "How good it is", {"accuracy", "leak"}},
-      {FindingTopic::models, "Which model", {"accuracy_and_time"}},
+      {FindingTopic::models, "Which model", {"accuracy_and_time", "throughput"}},
       {FindingTopic::mistakes,
        "Where it errs",
        {"labels", "subgroups", "loss_and_calibration", "learning_curve"}},
-      {FindingTopic::own_recordings, "Own recordings", {"drift"}},
-      {FindingTopic::computing_time, "Computing time", {"throughput"}}};
+      {FindingTopic::own_recordings, "Own recordings", {"drift"}}};
   std::vector<Figure> figures = report_figures(results);
   const std::vector<Finding> said = findings(results);
 

@@ -192,6 +192,7 @@ std::vector<Finding> findings(const Results& results) {
                                {FindingTopic::models, comparison_finding(results), "accuracy"},
                                {FindingTopic::models, cost_finding(results), "accuracy_and_time"},
                                {FindingTopic::models, shared_mistakes_finding(results)},
+                               {FindingTopic::models, throughput_finding(results), "throughput"},
                                {FindingTopic::mistakes, labels_finding(results), "labels"},
                                {FindingTopic::mistakes, subgroup_finding(results), "subgroups"},
                                {FindingTopic::mistakes, memory_finding(results), "loss_and_calibration"},
@@ -199,8 +200,7 @@ std::vector<Finding> findings(const Results& results) {
                                {FindingTopic::mistakes, training_finding(results)},
                                {FindingTopic::mistakes, learning_finding(results), "learning_curve"},
                                {FindingTopic::own_recordings, own_finding(results)},
-                               {FindingTopic::own_recordings, drift_finding(results), "drift"},
-                               {FindingTopic::computing_time, throughput_finding(results), "throughput"}};
+                               {FindingTopic::own_recordings, drift_finding(results), "drift"}};
   std::erase_if(said, [](const Finding& each) { return each.text.empty(); });
   return said;
 }

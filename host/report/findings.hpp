@@ -24,7 +24,7 @@ struct Confusion {
 // The largest shares first; those of one clip only, and those below 5 %, are left out.
 std::vector<Confusion> top_confusions(const ProtocolResult& result, std::size_t most);
 
-enum class FindingTopic { how_good, models, mistakes, own_recordings, computing_time };
+enum class FindingTopic { how_good, models, mistakes, own_recordings };
 
 struct Finding {
   FindingTopic topic = FindingTopic::how_good;

@@ -361,17 +361,16 @@ std::string throughput_finding(const Results& results) {
   for (auto first = measured.begin(); first != measured.end();) {
     const auto last = std::find_if(first, measured.end(),
                                    [&](const Measurement& each) { return each.work != first->work; });
-    if (const auto ours = std::find_if(first, last, std::mem_fn(&Measurement::is_ours)); ours != last) {
-      std::vector<std::string> others;
-      for (auto each = first; each != last; ++each)
-        if (!each->is_ours() && each->ratio > 0)
-          others.push_back(fmt::format("of {} {}{}", printable(each->who), others.empty() ? "is " : "",
-                                       times_text(each->ratio) + (others.empty() ? " melgrad's" : "")));
-      sentences.push_back(fmt::format("For {}, {} does {:.{}f} {}s a second{}.", printable(ours->work),
-                                      printable(ours->who), ours->per_second, ours->per_second < 10 ? 1 : 0,
-                                      ours->unit,
-                                      others.empty() ? std::string() : "; the CPU time " + listed(others)));
-    }
+    const auto ours = std::find_if(first, last, std::mem_fn(&Measurement::is_ours));
+    std::vector<std::string> others;
+    for (auto each = first; each != last && ours != last; ++each)
+      if (!each->is_ours() && each->ratio > 0)
+        others.push_back(fmt::format("of {} {}{}", printable(each->who), others.empty() ? "is " : "",
+                                     times_text(each->ratio) + (others.empty() ? " melgrad's" : "")));
+    if (!others.empty())
+      sentences.push_back(fmt::format("For {}, {} does {:.{}f} {}s a second; the CPU time {}.",
+                                      printable(ours->work), printable(ours->who), ours->per_second,
+                                      ours->per_second < 10 ? 1 : 0, ours->unit, listed(others)));
     first = last;
   }
   return fmt::format("{}", fmt::join(sentences, " "));

@@ -20,9 +20,10 @@ struct Type {
   double leading = 10.9;
   double caption = 7.6;
   double caption_leading = 9.2;
+  double figure_space = 8;  // above and below a figure and its caption
 };
 constexpr Type regular;
-constexpr Type smaller{8.4, 10, 7.3, 8.7};
+constexpr Type smaller{8.2, 9.7, 7.2, 8.5, 5};
 
 // A piece that stands whole or is broken between lines.
 struct Piece {
@@ -33,7 +34,8 @@ struct Piece {
   bool caption_above = false;
   bool wide = false;
   double space_before = 0;
-  std::string name;  // of a figure
+  double space_after = 0;  // of a drawing
+  std::string name;        // of a figure
   double width = 0;
 
   double height() const {
@@ -69,7 +71,7 @@ std::vector<Piece> pieces_of(const Document& document, const Type& type) {
     piece.caption = std::move(words);
     piece.wide = wide;
     piece.width = wide ? wide_width : column_width;
-    piece.space_before = 9;
+    piece.space_before = piece.space_after = type.figure_space;
     piece.name = name;
   };
   const auto add_words = [&](const Markup& words, double indent) {
@@ -216,7 +218,7 @@ class Flow {
       y_ += 5;
       draw_caption();
     }
-    y_ += 7;
+    y_ += piece.space_after;
   }
 
   bool fits(const Piece& piece) const {
@@ -254,7 +256,8 @@ class Flow {
                                       [](const Piece& each) { return each.paragraph != nullptr; });
       if (words != waiting.end()) {
         const int n_following = words->paragraph->n_lines();
-        needed += (n_following <= 3 ? n_following : 2) * words->paragraph->line_height();
+        needed +=
+            words->space_before + (n_following <= 3 ? n_following : 2) * words->paragraph->line_height();
       }
       if (y + needed > bottom()) return false;
       y_ = y;

@@ -11,7 +11,7 @@ namespace melgrad {
 namespace {
 
 constexpr double panel_gap = 12;
-constexpr double panel_height = 104;
+constexpr double panel_height = 84;
 
 void add(std::vector<Figure>& figures, Figure figure) {
   if (!figure.drawing.shapes.empty()) figures.push_back(std::move(figure));
@@ -115,9 +115,8 @@ std::vector<Figure> report_figures(const Results& results) {
   add(figures, loss_and_calibration(results));
   add(figures, {"learning_curve", "accuracy over the number of training clips",
                 Markup::bold("What more recordings would bring.") +
-                    " Accuracy in per cent on the clips that a network was trained on and on those of the "
-                    "fold that it "
-                    "was not, over the number of training clips; bands: standard deviation over the folds.",
+                    " Accuracy in per cent on a network's training clips and on the clips of the fold that "
+                    "it was not trained on; bands: standard deviation over the folds.",
                 learning_drawing(results, column_width, panel_height), false});
   const ProtocolResult* hardest = hardest_result(results, results.models.front().name);
   add(figures,
@@ -136,10 +135,9 @@ std::vector<Figure> report_figures(const Results& results) {
                          noun),
          drift_drawing(results, column_width), false});
   add(figures, {"throughput", "throughput of melgrad and others",
-                Markup::bold("How fast it is, and others.") +
-                    " The same work, measured in one run: by the CPU time of one thread, of several by the "
-                    "clock; the median of some repeats and their range. "
-                    "\u00d7: least CPU time, times melgrad's on one thread.",
+                Markup::bold("How fast it is.") +
+                    " By the CPU time of one thread, of several by the clock; the median of some repeats and "
+                    "their range. \u00d7: least CPU time, times melgrad's on one thread.",
                 throughput_drawing(results, column_width), false});
   return figures;
 }
