@@ -134,6 +134,11 @@ TEST_SUITE("figures") {
     for (ProtocolResult& result : results.models)
       if (result.name == "knn" && result.statistics.leak) result.statistics.leak->accuracy_without = 0.3;
     CHECK(contains(leak_finding(results), "Siblings help the KNN most"));
+    CHECK_FALSE(leak_drawing(results, column_width).shapes.empty());
+    for (ProtocolResult& result : results.models)
+      if (result.statistics.leak) result.statistics.leak->accuracy_without.reset();
+    CHECK(
+        leak_drawing(results, column_width).shapes.empty());  // every clip has a sibling: nothing to compare
     for (ProtocolResult& result : results.models) result.statistics.leak.reset();
     CHECK(leak_finding(results).empty());
   }

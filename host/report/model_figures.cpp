@@ -196,14 +196,14 @@ Drawing leak_drawing(const Results& results, double width) {
     const ProtocolResult* result = find_result(results.models, name, Protocol::random);
     if (result == nullptr || !result->statistics.leak) continue;
     const SiblingLeak& leak = *result->statistics.leak;
-    const auto dot = [&](const std::optional<double>& accuracy, Index n) -> std::optional<Dot> {
-      if (!accuracy) return {};
-      const auto n_right = static_cast<Index>(std::llround(*accuracy * static_cast<double>(n)));
-      return Dot{*accuracy, wilson_interval(n_right, n),
-                 fmt::format("{} of {} predictions", percent(*accuracy), n)};
+    if (!leak.accuracy_with || !leak.accuracy_without) continue;  // nothing to compare
+    const auto dot = [&](double accuracy, Index n) -> std::optional<Dot> {
+      const auto n_right = static_cast<Index>(std::llround(accuracy * static_cast<double>(n)));
+      return Dot{accuracy, wilson_interval(n_right, n),
+                 fmt::format("{} of {} predictions", percent(accuracy), n)};
     };
     DotRow row{model_title(name),
-               {dot(leak.accuracy_with, leak.n_with), dot(leak.accuracy_without, leak.n_without)}};
+               {dot(*leak.accuracy_with, leak.n_with), dot(*leak.accuracy_without, leak.n_without)}};
     if (has_speaker) {
       const ProtocolResult* speaker = find_result(results.models, name, Protocol::speaker);
       row.dots.emplace_back();
