@@ -50,6 +50,15 @@ TEST_SUITE("evaluation") {
       const Matrix<double> shares = normalise_rows(confusion);
       const Metrics metrics = metrics_of(confusion);
       CHECK(metrics_of(truth, predicted, n_classes) == metrics);
+      // Rows that count 0 to 2 times are as many rows.
+      std::vector<int> times, often_truth, often_predicted;
+      for (std::size_t i = 0; i < truth.size(); ++i) {
+        times.push_back(static_cast<int>(i % 3));
+        often_truth.insert(often_truth.end(), i % 3, truth[i]);
+        often_predicted.insert(often_predicted.end(), i % 3, predicted[i]);
+      }
+      CHECK(metrics_of(truth, predicted, n_classes, times) ==
+            metrics_of(confusion_matrix(often_truth, often_predicted, n_classes)));
       CHECK(metrics.n_test == static_cast<Index>(truth.size()));
       CHECK(metrics.accuracy == rounded(each["accuracy"]));
       CHECK(metrics.balanced_accuracy == rounded(each["balanced_accuracy"]));

@@ -70,13 +70,15 @@ Metrics metrics_of(const Matrix<Index>& confusion) {
   return metrics_of(counts);
 }
 
-Metrics metrics_of(std::span<const int> truth, std::span<const int> predicted, int n_classes) {
-  assert(truth.size() == predicted.size());
+Metrics metrics_of(std::span<const int> truth, std::span<const int> predicted, int n_classes,
+                   std::span<const int> times) {
+  assert(truth.size() == predicted.size() && (times.empty() || times.size() == truth.size()));
   std::vector<ClassCounts> counts(static_cast<std::size_t>(n_classes));
   for (std::size_t i = 0; i < truth.size(); ++i) {
-    ++counts[static_cast<std::size_t>(truth[i])].support;
-    ++counts[static_cast<std::size_t>(predicted[i])].n_predicted;
-    if (truth[i] == predicted[i]) ++counts[static_cast<std::size_t>(truth[i])].right;
+    const int n = times.empty() ? 1 : times[i];
+    counts[static_cast<std::size_t>(truth[i])].support += n;
+    counts[static_cast<std::size_t>(predicted[i])].n_predicted += n;
+    if (truth[i] == predicted[i]) counts[static_cast<std::size_t>(truth[i])].right += n;
   }
   return metrics_of(counts);
 }
