@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -172,6 +173,19 @@ TEST_SUITE("figures") {
     CHECK(contains(calibration_finding(results), "believed on the whole"));
     bins.clear();
     CHECK(calibration_finding(results).empty());
+  }
+
+  TEST_CASE("of very many labels the best and the worst are shown") {
+    const auto n_rows = [](int n_labels) {
+      std::set<double> heights;
+      const Results results = example_report(numbered_labels("label ", n_labels), 1, false);
+      for (const Shape& shape : class_drawing(results, column_width).shapes)
+        if (const auto* mark = std::get_if<Mark>(&shape)) heights.insert(mark->centre.y);
+      return heights.size();
+    };
+    CHECK(n_rows(60) >= 60);
+    CHECK(n_rows(61) == n_rows(60));
+    CHECK(n_rows(200) == n_rows(60));
   }
 
   TEST_CASE("measurements are read, shown and said") {

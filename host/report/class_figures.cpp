@@ -34,6 +34,8 @@ Drawing class_drawing(const Results& results, double width) {
     const ClassMetrics& each = sorted_by->metrics.per_class[i];
     return each.support == 0 ? -1 : each.f1;
   });
+  if (order.size() > most_class_rows)
+    order.erase(order.begin() + most_class_rows / 2, order.end() - most_class_rows / 2);
   for (const std::size_t i : order) {
     const std::string& label = sorted_by->labels[i];
     DotRow row{label, {}};

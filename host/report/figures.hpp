@@ -44,6 +44,8 @@ Drawing confusion_drawing(const Results& results, const std::string& name, doubl
 Drawing model_accuracy_drawing(const Results& results, double width);
 Drawing cost_drawing(const Results& results, double width);
 Drawing loss_drawing(const Results& results, double width, double height);
+// Of more labels the best and the worst, half of the rows each.
+inline constexpr std::size_t most_class_rows = 60;
 Drawing class_drawing(const Results& results, double width);
 Drawing learning_drawing(const Results& results, double width, double height);
 Drawing calibration_drawing(const Results& results, double width, double height);

@@ -103,7 +103,12 @@ std::vector<Figure> report_figures(const Results& results) {
   add(figures,
       {"labels", "F1 of each label",
        Markup::bold("Which labels are easy.") +
-           fmt::format(" F1, the harmonic mean of precision and recall, of the {}, in per cent.", name),
+           fmt::format(
+               " F1, the harmonic mean of precision and recall, of the {}, in per cent{}.", name,
+               results.dataset.labels.size() > most_class_rows
+                   ? fmt::format("; of {} labels the {} best and the {} worst", results.dataset.labels.size(),
+                                 most_class_rows / 2, most_class_rows / 2)
+                   : std::string()),
        class_drawing(results, column_width), false});
   add(figures,
       {"leak", "accuracy with and without a sibling clip in training",
