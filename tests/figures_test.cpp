@@ -186,6 +186,11 @@ TEST_SUITE("figures") {
     CHECK(n_rows(60) >= 60);
     CHECK(n_rows(61) == n_rows(60));
     CHECK(n_rows(200) == n_rows(60));
+    Results results = example_report(numbered_labels("label ", 61), 1, false);
+    const std::string name = results.models.front().name;
+    CHECK_FALSE(confusion_drawing(results, name, wide_width).shapes.empty());
+    for (ProtocolResult& result : results.models) result.confusion = {};  // as of more than 1000
+    CHECK(confusion_drawing(results, name, wide_width).shapes.empty());
   }
 
   TEST_CASE("measurements are read, shown and said") {

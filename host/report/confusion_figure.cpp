@@ -104,7 +104,9 @@ void draw_title(Drawing& drawing, const ProtocolResult& result, const DatasetSum
 }  // namespace
 
 Drawing confusion_drawing(const Results& results, const std::string& name, double width) {
-  const std::vector<const ProtocolResult*> shown = results_of(results, name);
+  std::vector<const ProtocolResult*> shown = results_of(results, name);
+  // Of very many labels there are none (most_confusion_classes).
+  std::erase_if(shown, [](const ProtocolResult* result) { return result->confusion.rows == 0; });
   Drawing drawing;
   drawing.width = width;
   if (shown.empty()) return drawing;

@@ -113,11 +113,13 @@ std::string subgroup_table(const Results& results) {
 std::string other_matrices(const Results& results) {
   std::string text;
   for (const std::string& name : model_names(results.models)) {
-    if (name == results.models.front().name || results_of(results, name).empty()) continue;
+    if (name == results.models.front().name) continue;
+    const Drawing matrices = confusion_drawing(results, name, wide_width);
+    if (matrices.shapes.empty()) continue;
     const std::string title = fmt::format("confusion matrices of the {}", model_title(name));
     text += fmt::format(
         "<details><summary class=\"sans\">{}</summary>\n<figure class=\"wide\">{}</figure></details>\n",
-        html_escaped(model_title(name)), svg_text(confusion_drawing(results, name, wide_width), title, true));
+        html_escaped(model_title(name)), svg_text(matrices, title, true));
   }
   return text.empty() ? text : "<h2>Confusion matrices of the other models</h2>\n" + text;
 }

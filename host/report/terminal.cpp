@@ -134,6 +134,16 @@ std::string facts_of(const DatasetSummary& dataset, const TextStyle& style) {
   return facts;
 }
 
+constexpr int most_listed_labels = 200;
+
+// "  and 9800 more: results.json", where there are more.
+std::string more_labels(std::ptrdiff_t n_labels, const TextStyle& style) {
+  if (n_labels <= most_listed_labels) return {};
+  return painted(fmt::format("{}and {} more: results.json", margin, n_labels - most_listed_labels), Ink::dim,
+                 style) +
+         '\n';
+}
+
 // A bar for each label; more than twenty labels stand beside one another, without bars.
 std::string labels_with_counts(const DatasetSummary& dataset, const TextStyle& style) {
   const auto n_labels = static_cast<int>(dataset.labels.size());
@@ -156,12 +166,13 @@ std::string labels_with_counts(const DatasetSummary& dataset, const TextStyle& s
     return text;
   }
   const int n_columns = std::max(style.width / (label_width + 9), 1);
-  const int n_lines = (n_labels + n_columns - 1) / n_columns;
+  const int n_listed = std::min(n_labels, most_listed_labels);
+  const int n_lines = (n_listed + n_columns - 1) / n_columns;
   for (int line = 0; line < n_lines; ++line) {
-    for (int label = line; label < n_labels; label += n_lines) text += name_and_count(label);
+    for (int label = line; label < n_listed; label += n_lines) text += name_and_count(label);
     text += '\n';
   }
-  return text;
+  return text + more_labels(n_labels, style);
 }
 
 // As many protocols as fit beside one another, as tables below one another.
@@ -193,7 +204,8 @@ std::string class_table(const Results& results, int label_width, int bar_width, 
   };
   std::string text =
       painted(trimmed(titles), Ink::bold, style) + '\n' + painted(trimmed(columns), Ink::dim, style) + '\n';
-  for (std::size_t label = 0; label < models.front().labels.size(); ++label) {
+  const std::size_t n_listed = std::min<std::size_t>(names.size(), most_listed_labels);
+  for (std::size_t label = 0; label < n_listed; ++label) {
     std::string line = std::string(margin) + left_aligned(names[label], label_width, style);
     for (const ProtocolResult& result : models) {
       const ClassMetrics& each = result.metrics.per_class[label];
@@ -208,7 +220,7 @@ std::string class_table(const Results& results, int label_width, int bar_width, 
     }
     text += trimmed(line) + '\n';
   }
-  return text;
+  return text + more_labels(std::ssize(names), style);
 }
 
 // The mean of the splits' curves, each of which keeps its last value when it has ended.
