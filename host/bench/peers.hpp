@@ -28,7 +28,7 @@ PeerResult run_peer(const std::string& python, const std::string& peer, const Js
 // A peer beside the same work of ours, again and again: ours, the peer, ours. Neighbours on a shared machine
 // slow either of them down, never speed one up: what can be compared is the least time of each (as Python's
 // timeit says), where each had as many chances in the same minutes. Medians of two quiet runs differed by
-// 57 %, these by 10.
+// 57 %, these by 10.2.
 struct PeerComparison {
   PeerResult peer;          // with the times of all repeats
   MedianRange our_seconds;  // CPU time of ours
