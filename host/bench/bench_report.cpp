@@ -172,7 +172,7 @@ Json measure_throughput(const Manifest& manifest, std::span<const std::string> p
                         const BenchOptions& options, Progress& progress,
                         const std::function<void(const std::string&)>& told) {
   struct Part {
-    const char* name;
+    std::string_view name;
     const char* key;
     BenchReport (*measure)(const Manifest&, const BenchOptions&, Progress&);
   };
@@ -187,10 +187,11 @@ Json measure_throughput(const Manifest& manifest, std::span<const std::string> p
   told(peaks_text(peaks));
   Json json = {{"peaks", Json::array()}};
   for (const MachinePeaks& each : peaks) json["peaks"].push_back(to_json(each));
-  for (const Part& part : known) {
-    if (std::ranges::find(parts, part.name) == parts.end()) continue;
-    const BenchReport report = part.measure(manifest, options, progress);
-    json[part.key] = to_json(report, peaks);
+  for (const std::string& name : parts) {
+    const auto part = std::ranges::find(known, name, &Part::name);
+    if (part == std::end(known)) fail("a bench has no part '{}'", name);
+    const BenchReport report = part->measure(manifest, options, progress);
+    json[part->key] = to_json(report, peaks);
     told(bench_text(report, peaks));
   }
   return json;

@@ -124,18 +124,6 @@ void add_split(SplitResult split, const ClassicalOutcome& outcome, const Dataset
   result.splits.push_back(std::move(split));
 }
 
-ProtocolResult untried_result(Protocol protocol, const Dataset& dataset, ModelKind kind,
-                              const std::string& why_not) {
-  ProtocolResult result;
-  result.name = std::string(to_name(kind));
-  result.protocol = protocol;
-  result.why_not = why_not;
-  result.labels = dataset.label_names;
-  result.grid = grid_of(kind, dataset.features.cols);
-  pool_predictions(result);
-  return result;
-}
-
 ProtocolResult result_of(const PlannedProtocol& planned, const Dataset& dataset, ModelKind kind,
                          std::span<const ClassicalOutcome> outcomes) {
   ProtocolResult result;
@@ -228,10 +216,12 @@ std::vector<ProtocolResult> evaluate_classical(const Dataset& dataset, const Dat
   for (const ModelKind kind : {ModelKind::svm, ModelKind::random_forest, ModelKind::knn}) {
     if (std::ranges::find(choice.models, kind) == choice.models.end()) continue;
     if (const std::string why_not = why_not_tried(kind, dataset); !why_not.empty()) {
-      for (const PlannedProtocol& each : planned)
-        results.push_back(untried_result(each.protocol, dataset, kind, why_not));
-      if (own != nullptr && own_result != nullptr)
-        results.push_back(untried_result(Protocol::own, dataset, kind, why_not));
+      std::vector<Protocol> protocols;
+      for (const PlannedProtocol& each : planned) protocols.push_back(each.protocol);
+      if (own != nullptr && own_result != nullptr) protocols.push_back(Protocol::own);
+      for (const Protocol protocol : protocols)
+        results.push_back(
+            result_of({protocol, {.splits = {}, .why_not = why_not, .notes = {}}}, dataset, kind, {}));
       continue;
     }
     const std::vector<ClassicalOutcome> outcomes = run_jobs(dataset, jobs, kind, engine, n_threads, progress);

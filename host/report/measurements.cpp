@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <functional>
-#include <iterator>
+#include <utility>
 
 #include "host/report/json_members.hpp"
 
@@ -34,8 +34,8 @@ std::vector<std::vector<Measurement>> works_of(const Json& part) {
 
 }  // namespace
 
-std::vector<Measurement> measurements_from_json(const Json& bench) {
-  std::vector<Measurement> found;
+std::vector<std::vector<Measurement>> measurements_from_json(const Json& bench) {
+  std::vector<std::vector<Measurement>> found;
   if (bench.is_null()) return found;
   if (!bench.is_object()) fail("the measurements are not an object");
   for (const auto& [name, part] : bench.items()) {
@@ -50,7 +50,7 @@ std::vector<Measurement> measurements_from_json(const Json& bench) {
       std::erase_if(works, std::not_fn(is_compared));
     for (std::vector<Measurement>& work : works) {
       std::ranges::stable_sort(work, std::greater(), &Measurement::per_second);
-      std::ranges::move(work, std::back_inserter(found));
+      found.push_back(std::move(work));
     }
   }
   return found;

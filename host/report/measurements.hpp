@@ -20,10 +20,10 @@ struct Measurement {
   bool is_ours() const { return who.starts_with("melgrad"); }
 };
 
-// Of all works that a peer did, too, and otherwise the first of each part (features, training, ...); the
-// measurements of a work stand together, the fastest first, peers that were missing are left out. Nothing of
-// null. An error names the member that is missing or wrong.
-std::vector<Measurement> measurements_from_json(const Json& bench);
+// Of each work that a peer did, too, and otherwise of the first of each part (features, training, ...), the
+// fastest first; peers that were missing are left out. Nothing of null. An error names the member that is
+// missing or wrong.
+std::vector<std::vector<Measurement>> measurements_from_json(const Json& bench);
 
 // Accuracy with so many training clips: mean and standard deviation over the folds.
 struct LearningPoint {

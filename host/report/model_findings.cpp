@@ -356,22 +356,19 @@ std::string learning_finding(const Results& results) {
 }
 
 std::string throughput_finding(const Results& results) {
-  const std::vector<Measurement> measured = measurements_from_json(results.bench);
   std::vector<std::string> sentences;
-  for (auto first = measured.begin(); first != measured.end();) {
-    const auto last = std::find_if(first, measured.end(),
-                                   [&](const Measurement& each) { return each.work != first->work; });
-    const auto ours = std::find_if(first, last, std::mem_fn(&Measurement::is_ours));
+  for (const std::vector<Measurement>& work : measurements_from_json(results.bench)) {
+    const auto ours = std::ranges::find_if(work, &Measurement::is_ours);
+    if (ours == work.end()) continue;
     std::vector<std::string> others;
-    for (auto each = first; each != last && ours != last; ++each)
-      if (!each->is_ours() && each->ratio > 0)
-        others.push_back(fmt::format("of {} {}{}", printable(each->who), others.empty() ? "is " : "",
-                                     times_text(each->ratio) + (others.empty() ? " melgrad's" : "")));
+    for (const Measurement& each : work)
+      if (!each.is_ours() && each.ratio > 0)
+        others.push_back(fmt::format("of {} {}{}", printable(each.who), others.empty() ? "is " : "",
+                                     times_text(each.ratio) + (others.empty() ? " melgrad's" : "")));
     if (!others.empty())
       sentences.push_back(fmt::format("For {}, {} does {:.{}f} {}s a second; the CPU time {}.",
                                       printable(ours->work), printable(ours->who), ours->per_second,
                                       ours->per_second < 10 ? 1 : 0, ours->unit, listed(others)));
-    first = last;
   }
   return fmt::format("{}", fmt::join(sentences, " "));
 }

@@ -42,15 +42,16 @@ double highest(const Measurement& measurement) {
 }  // namespace
 
 Drawing throughput_drawing(const Results& results, double width) {
-  const std::vector<Measurement> measured = measurements_from_json(results.bench);
-  if (measured.empty()) return {};
+  const std::vector<std::vector<Measurement>> works = measurements_from_json(results.bench);
+  if (works.empty()) return {};
   double low = INFINITY, high = 0, names = 0, values = 0;
-  for (const Measurement& each : measured) {
-    low = std::min(low, lowest(each));
-    high = std::max(high, highest(each));
-    names = std::max(names, text_width(each.who, label_font));
-    values = std::max(values, text_width(value_of(each), tick_font));
-  }
+  for (const std::vector<Measurement>& work : works)
+    for (const Measurement& each : work) {
+      low = std::min(low, lowest(each));
+      high = std::max(high, highest(each));
+      names = std::max(names, text_width(each.who, label_font));
+      values = std::max(values, text_width(value_of(each), tick_font));
+    }
   names = std::min(names, 0.42 * width);
   Drawing drawing{width, 0};
   Frame frame;
@@ -58,28 +59,26 @@ Drawing throughput_drawing(const Results& results, double width) {
   frame.x = {low * 0.8, high * 1.25, frame.box.x, frame.box.right(), true};
   Drawing rows{width, 0};
   double y = frame.box.y;
-  std::string heading;
-  for (const Measurement& each : measured) {
-    if (heading_of(each) != heading) {
-      heading = heading_of(each);
-      const Font bold{label_font.size, true};
-      rows.text(fitted(heading, bold, width), {0, y + 8}, bold);
-      y += heading_height;
+  for (const std::vector<Measurement>& work : works) {
+    const Font bold{label_font.size, true};
+    rows.text(fitted(heading_of(work.front()), bold, width), {0, y + 8}, bold);
+    y += heading_height;
+    for (const Measurement& each : work) {
+      const Colour colour = each.is_ours() ? palette::blue : palette::dim;
+      const double middle = y + row_height / 2;
+      rows.text(fitted(each.who, label_font, names), {names, middle + 2.3}, label_font, palette::black,
+                Anchor::end);
+      Colour whisker = colour;
+      whisker.opacity = 0.5;
+      rows.line({frame.x.at(lowest(each)), middle}, {frame.x.at(highest(each)), middle}, whisker, 1.5);
+      rows.add(Mark{{frame.x.at(each.per_second), middle},
+                    2.3,
+                    colour,
+                    each.is_ours() ? Marker::disc : Marker::square,
+                    fmt::format("{}: {} {}s a second", each.who, rate_text(each.per_second), each.unit)});
+      rows.text(value_of(each), {width, middle + 2.2}, tick_font, colour, Anchor::end);
+      y += row_height;
     }
-    const Colour colour = each.is_ours() ? palette::blue : palette::dim;
-    const double middle = y + row_height / 2;
-    rows.text(fitted(each.who, label_font, names), {names, middle + 2.3}, label_font, palette::black,
-              Anchor::end);
-    Colour whisker = colour;
-    whisker.opacity = 0.5;
-    rows.line({frame.x.at(lowest(each)), middle}, {frame.x.at(highest(each)), middle}, whisker, 1.5);
-    rows.add(Mark{{frame.x.at(each.per_second), middle},
-                  2.3,
-                  colour,
-                  each.is_ours() ? Marker::disc : Marker::square,
-                  fmt::format("{}: {} {}s a second", each.who, rate_text(each.per_second), each.unit)});
-    rows.text(value_of(each), {width, middle + 2.2}, tick_font, colour, Anchor::end);
-    y += row_height;
   }
   frame.box.height = y - frame.box.y + 2;
   const std::vector<double> at = log_ticks(frame.x.low, frame.x.high, static_cast<int>(frame.box.width / 26));
