@@ -38,9 +38,10 @@ std::vector<std::vector<Measurement>> measurements_from_json(const Json& bench) 
   std::vector<std::vector<Measurement>> found;
   if (bench.is_null()) return found;
   if (!bench.is_object()) fail("the measurements are not an object");
-  for (const auto& [name, part] : bench.items()) {
-    if (name == "peaks") continue;  // of the machine
-    std::vector<std::vector<Measurement>> works = with_context(name, [&] { return works_of(part); });
+  for (const auto& part : bench.items()) {
+    if (part.key() == "peaks") continue;  // of the machine
+    std::vector<std::vector<Measurement>> works =
+        with_context(part.key(), [&] { return works_of(part.value()); });
     const auto is_compared = [](const std::vector<Measurement>& work) {
       return !std::ranges::all_of(work, &Measurement::is_ours);
     };
