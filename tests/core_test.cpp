@@ -2,9 +2,12 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <cstdint>
+#include <limits>
 #include <set>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "host/core/error.hpp"
@@ -15,6 +18,15 @@
 #include "host/engine/mlp.hpp"
 
 using namespace melgrad;
+
+namespace {
+
+struct Count {
+  std::int64_t n = 0;
+  static constexpr auto fields() { return std::tuple{field("n", &Count::n, "")}; }
+};
+
+}  // namespace
 
 TEST_SUITE("core") {
   TEST_CASE("philox gives the known answers of its authors' library") {
@@ -76,6 +88,14 @@ TEST_SUITE("core") {
                          doctest::Contains("'swish' is not one of: identity"), UsageError);
     CHECK_THROWS_WITH_AS(read(R"({"hidden_layer_sizes": [8, 0]})"), doctest::Contains("0 is not in [1"),
                          UsageError);
+  }
+
+  TEST_CASE("a whole number that its type cannot hold is refused") {
+    constexpr std::int64_t greatest = std::numeric_limits<std::int64_t>::max();
+    CHECK(from_json_fields<Count>(Json{{"n", greatest}}).n == greatest);
+    CHECK(from_json_fields<Count>(Json{{"n", -greatest - 1}}).n == -greatest - 1);
+    CHECK_THROWS_WITH_AS(from_json_fields<Count>(Json{{"n", std::uint64_t{1} << 63}}),
+                         doctest::Contains("n: 9223372036854775808 is not in"), UsageError);
   }
 
   TEST_CASE("a thread's name is cut where the kernel's limit is") {

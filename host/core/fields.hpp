@@ -31,6 +31,7 @@
 #include <string_view>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "host/core/error.hpp"
@@ -132,11 +133,16 @@ void value_from_json(const Json& json, double minimum, double maximum, T& value)
     if (std::is_integral_v<T> && !json.is_number_integer())
       fail_usage("{} is not a whole number", json.dump());
     double low = minimum, high = maximum;
+    bool fits = true;
     if constexpr (std::is_integral_v<T>) {
       low = std::max(low, static_cast<double>(std::numeric_limits<T>::min()));
       high = std::min(high, static_cast<double>(std::numeric_limits<T>::max()));
+      // Not by the number above alone: as a double, 2^63 is the greatest int64.
+      fits = json.is_number_unsigned() ? std::in_range<T>(json.get<std::uint64_t>())
+                                       : std::in_range<T>(json.get<std::int64_t>());
     }
-    if (!(number >= low && number <= high)) fail_usage("{} is not in [{}, {}]", json.dump(), low, high);
+    if (!(fits && number >= low && number <= high))
+      fail_usage("{} is not in [{}, {}]", json.dump(), low, high);
     value = json.get<T>();
   }
 }
