@@ -129,6 +129,22 @@ TEST_SUITE("limits") {
     CHECK(read_bytes(cache) == read_bytes(undisturbed));
   }
 
+  TEST_CASE("a run that is stopped while it measures its speed has a model, results and a report") {
+    const TemporaryFolder folder;
+    write_clips(folder / "data", 24);
+    Words words = run_words(folder / "data", folder / "out") + Words{"--models", "mlp"};
+    std::erase(words, "--quick");
+    RunningProgram program(words);
+    while (program.runs() && !fs::exists(folder / "out/report.html"))
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    program.send(SIGTERM);
+    CHECK(program.wait().status == 143);
+    CHECK(fs::exists(folder / "out/model.h5"));
+    const Json results = Json::parse(read_bytes(folder / "out/results.json"));
+    CHECK(results["bench"].is_null());
+    CHECK(results["models"].size() > 0);
+  }
+
   TEST_CASE("where nobody reads stdout, the work is done all the same and the program ends quietly") {
     const TemporaryFolder folder;
     write_clips(folder / "data", 24);

@@ -12,6 +12,7 @@
 #include "host/evaluation/mcnemar.hpp"
 #include "host/evaluation/prediction_statistics.hpp"
 #include "host/evaluation/siblings.hpp"
+#include "support/fake_engine.hpp"
 #include "support/golden_file.hpp"
 
 using namespace melgrad;
@@ -200,6 +201,19 @@ TEST_SUITE("statistics") {
     CHECK_FALSE(of_speakers.leak);
     CHECK(prediction_statistics(result_of("mlp", Protocol::random, {}), clips, "", 0) ==
           PredictionStatistics{});
+  }
+
+  TEST_CASE("statistics of many models can be interrupted") {
+    const Dataset dataset = example_dataset({{"a", "x", "", ""}, {"b", "x", "", ""}});
+    const std::vector<Prediction> predictions = {prediction(dataset.clips[0].path, 0, 0),
+                                                 prediction(dataset.clips[1].path, 1, 0)};
+    std::vector<ProtocolResult> results(3, result_of("mlp", Protocol::speaker, predictions));
+    test::RecordedProgress progress;
+    progress.stop_after = 1;
+    CHECK_THROWS_AS(add_statistics(results, dataset, nullptr, {}, progress), Interrupted);
+    CHECK(progress.n_steps == 3);
+    CHECK(results[0].statistics.intervals.n_units == 1);
+    CHECK(results[2].statistics == PredictionStatistics{});
   }
 
   TEST_CASE("models are compared on the clips that both were tested on, each once") {

@@ -190,6 +190,7 @@ Json measure_throughput(const Manifest& manifest, std::span<const std::string> p
   for (const std::string& name : parts) {
     const auto part = std::ranges::find(known, name, &Part::name);
     if (part == std::end(known)) fail("a bench has no part '{}'", name);
+    progress.stop_if_asked();
     const BenchReport report = part->measure(manifest, options, progress);
     json[part->key] = to_json(report, peaks);
     told(bench_text(report, peaks));

@@ -168,6 +168,7 @@ Json throughput_json(const Manifest& manifest, const RunOptions& options, const 
   try {
     return measure_throughput(manifest, parts, bench, console, [](const std::string&) {});
   } catch (const Error& error) {
+    console.stop_if_asked();  // a peer got the signal, too
     console.warn(fmt::format("no throughput in the report: {}", error.what()));
     return nullptr;
   }
@@ -226,19 +227,23 @@ int run(const RunOptions& options, const CommonOptions& common, Console& console
                          evaluation_spec, *made.engine, common.n_threads, console);
   results.models = std::move(evaluation.results);
   std::ranges::move(others, std::back_inserter(results.models));
-  add_statistics(results.models, recordings.dataset, own ? &own->dataset : nullptr, evaluation_spec);
+  add_statistics(results.models, recordings.dataset, own ? &own->dataset : nullptr, evaluation_spec, console);
   results.comparisons = compare_models(results.models, recordings.dataset.clips,
                                        own ? own->dataset.clips : std::vector<Clip>{}, common.random_state);
   if (own) results.drift = feature_drift(recordings.dataset, own->dataset);
-  if (!options.quick) {
+  if (!options.quick)
     results.learning_curve =
         learning_curve_json(recordings.dataset, results.models, evaluation.classifier.spec, evaluation_spec,
                             *made.engine, console);
-    results.bench = throughput_json(recordings.manifest, options, common, made.engine->name(), console);
-  }
   write_results(results, folder.results());
   save_classifier(evaluation.classifier, folder.model());
-  for (const std::string& warning : write_report(results, folder.report()).warnings) console.warn(warning);
+  std::vector<std::string> warnings = write_report(results, folder.report()).warnings;
+  if (!options.quick) {  // who stops this has results and a report without it
+    results.bench = throughput_json(recordings.manifest, options, common, made.engine->name(), console);
+    write_results(results, folder.results());
+    warnings = write_report(results, folder.report()).warnings;
+  }
+  for (const std::string& warning : warnings) console.warn(warning);
 
   console.note(fmt::format("results in {}", folder.path.string()));
   return report_results(results, console);

@@ -68,7 +68,7 @@ int train(const TrainOptions& options, const CommonOptions& common, Console& con
   } else {
     Evaluation evaluation = evaluate_protocols(dataset, nullptr, mlp, *made.engine, evaluation_spec, console);
     results.models = std::move(evaluation.results);
-    add_statistics(results.models, dataset, nullptr, evaluation_spec);
+    add_statistics(results.models, dataset, nullptr, evaluation_spec, console);
     trained = {std::move(evaluation.classifier), std::move(evaluation.training), evaluation.times};
   }
   save_classifier(trained.classifier, options.output);

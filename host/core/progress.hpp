@@ -30,6 +30,9 @@ class Progress {
   virtual void warn(std::string_view message) = 0;
   // Whether the work is to stop here: it then throws Interrupted.
   virtual bool stop_asked() const { return false; }
+  void stop_if_asked() const {
+    if (stop_asked()) throw Interrupted();
+  }
 };
 
 // For callers that do not care.

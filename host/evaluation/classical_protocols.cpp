@@ -86,7 +86,7 @@ std::vector<ClassicalOutcome> run_jobs(const Dataset& dataset, const std::vector
   parallel_for(static_cast<Index>(jobs.size()), n_at_once, [&](Index job, int) {
     {
       const std::scoped_lock lock(one_at_a_time);
-      if (progress.stop_asked()) throw Interrupted();
+      progress.stop_if_asked();
     }
     const auto i = static_cast<std::size_t>(job);
     outcomes[i] = run_job(dataset, jobs[i], kind, engine);

@@ -175,10 +175,14 @@ PredictionStatistics prediction_statistics(const ProtocolResult& result, std::sp
 }
 
 void add_statistics(std::vector<ProtocolResult>& results, const Dataset& dataset, const Dataset* own,
-                    const EvaluationOptions& options) {
+                    const EvaluationOptions& options, Progress& progress) {
   const Siblings siblings(dataset);
   const auto with_siblings = clips_with_siblings(dataset, plan_protocols(dataset, options), siblings);
+  progress.begin("statistics", static_cast<Index>(results.size()));
+  Index n_done = 0;
   for (ProtocolResult& result : results) {
+    progress.stop_if_asked();
+    progress.update(n_done++, "");
     if (result.protocol == Protocol::own) {
       if (own != nullptr)
         result.statistics = prediction_statistics(result, own->clips, {}, options.random_state);
@@ -191,6 +195,7 @@ void add_statistics(std::vector<ProtocolResult>& results, const Dataset& dataset
     result.statistics =
         prediction_statistics(result, dataset.clips, siblings.description(), options.random_state);
   }
+  progress.end();
 }
 
 }  // namespace melgrad

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "host/core/progress.hpp"
 #include "host/data/dataset.hpp"
 #include "host/evaluation/protocols.hpp"
 
@@ -20,9 +21,9 @@ PredictionStatistics prediction_statistics(const ProtocolResult& result, std::sp
 
 // Marks the predictions of clips that have a sibling in training, and fills in the statistics of every
 // result: of evaluate_protocols() with these options, or of other models on the same splits. `own` may be
-// null.
+// null. A stage of `progress`, "statistics"; throws Interrupted where that asks to stop.
 void add_statistics(std::vector<ProtocolResult>& results, const Dataset& dataset, const Dataset* own,
-                    const EvaluationOptions& options);
+                    const EvaluationOptions& options, Progress& progress);
 
 // Every pair of models of each protocol that were tested on the same clips. `clips`, as above, of the data
 // set and of the own recordings.

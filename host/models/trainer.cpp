@@ -130,7 +130,7 @@ class Training {
   // Trains the stack's running models by a stretch of epochs, and makes the next one take about as long as
   // the wait for an update. False once none runs any more.
   bool advance(MlpStack& stack, std::span<const MlpJob> stack_jobs, int& stretch) {
-    if (progress_.stop_asked()) throw Interrupted();
+    progress_.stop_if_asked();
     const double begin = wall_seconds();
     stack.train(stretch);
     Index n_running = 0;

@@ -100,11 +100,11 @@ class FakeEngine final : public Engine {
   std::string name_;
 };
 
-// Keeps what it is told.
+// Keeps what it is told; asks to stop once enough is done.
 class RecordedProgress final : public Progress {
  public:
   std::vector<std::string> warnings;
-  Index n_steps = -1, n_done = -1;
+  Index n_steps = -1, n_done = -1, stop_after = 1'000'000;
   std::string note;
 
   void begin(std::string_view, Index n) override { n_steps = n; }
@@ -114,6 +114,7 @@ class RecordedProgress final : public Progress {
   }
   void end() override {}
   void warn(std::string_view message) override { warnings.emplace_back(message); }
+  bool stop_asked() const override { return n_done >= stop_after; }
 };
 
 }  // namespace melgrad::test
