@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "host/audio/decode.hpp"
+#include "host/bench/peers.hpp"
 #include "host/bench/throughput.hpp"
 #include "support/audio_files.hpp"
 #include "support/program.hpp"
@@ -105,6 +106,27 @@ TEST_SUITE("bench") {
     const Waveform waveform = decode_audio(manifest.file(manifest.clips[5]));
     CHECK(waveform.sample_rate == 48'000);
     CHECK(waveform.duration_s() == doctest::Approx(3.7));
+  }
+
+  TEST_CASE("a peer's least time is the sum of its parts' least times") {
+    const test::TemporaryFolder folder;
+    // A peer of two parts: 1 and 4 s, the second time 3 and 2 s.
+    write_bytes(folder / "python", R"(#!/bin/sh
+cd "${0%/*}"
+seconds='1, 4'
+[ ! -e second ] || seconds='3, 2'
+touch second
+echo '{"peer": "p", "version": "1", "values": [7], "cpu_seconds": ['"$seconds"']}'
+)");
+    std::filesystem::permissions(folder / "python", std::filesystem::perms::owner_all);
+    int n_calls = 0;
+    const PeerComparison comparison = compare_with_peer(
+        folder / "python", "p", Json::object(), folder.path(), [&] { ++n_calls; }, 2);
+    CHECK(n_calls == 5);  // one warms up
+    CHECK(comparison.peer_seconds.minimum == 3);
+    CHECK(comparison.peer_seconds.median == 5);
+    CHECK(comparison.ratio == 3 / comparison.our_seconds.minimum);
+    CHECK(comparison.peer.values == std::vector<double>{7});
   }
 
   TEST_CASE("bench --peers names the peers that an interpreter lacks, and does the rest") {

@@ -119,7 +119,7 @@ BenchRow BenchRow::of_peer(const PeerComparison& comparison, double n_peer_units
     *amount *= part;
   row.who = fmt::format("{} {}", name, comparison.peer.version);
   row.missing = comparison.peer.missing;
-  row.cpu_seconds = comparison.peer.cpu_seconds;
+  row.cpu_seconds = comparison.peer_seconds;
   row.wall_seconds = {};
   row.note.clear();
   if (!row.missing.empty()) return row;

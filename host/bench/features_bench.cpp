@@ -220,7 +220,7 @@ BenchReport bench_features(const Manifest& manifest, const BenchOptions& options
   if (!options.python.empty()) {
     const BenchRow ours = report.rows.front();
     const Manifest some = spread(wav, peer_clips);
-    Json request = {{"clips", Json::array()}, {"repeats", 1}};
+    Json request = {{"clips", Json::array()}};
     for (const Clip& clip : some.clips) request["clips"].push_back(some.file(clip).string());
     Engine& one = *engines.front().engine;
     constexpr std::array peers = {"librosa", "torch-features"};

@@ -5,8 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <numeric>
 #include <system_error>
 
 #include "host/core/error.hpp"
@@ -73,7 +75,7 @@ PeerResult run_peer(const std::string& python, const std::string& peer, const Js
     return result;
   }
   result.version = answer.at("version").get<std::string>();
-  result.cpu_seconds = median_range(answer.at("cpu_seconds").get<std::vector<double>>());
+  result.cpu_seconds = answer.at("cpu_seconds").get<std::vector<double>>();
   result.values = answer.at("values").get<std::vector<double>>();
   return result;
 }
@@ -81,7 +83,7 @@ PeerResult run_peer(const std::string& python, const std::string& peer, const Js
 PeerComparison compare_with_peer(const std::string& python, const std::string& peer, const Json& request,
                                  const std::filesystem::path& folder, const std::function<void()>& ours,
                                  int repeats) {
-  std::vector<double> our_seconds, peer_seconds;
+  std::vector<double> our_seconds, peer_seconds, least;
   const auto time_ours = [&] {
     const double begin = process_cpu_seconds();
     ours();
@@ -93,12 +95,16 @@ PeerComparison compare_with_peer(const std::string& python, const std::string& p
     time_ours();
     comparison.peer = run_peer(python, peer, request, folder);
     if (!comparison.peer.missing.empty()) return comparison;
-    peer_seconds.push_back(comparison.peer.cpu_seconds.median);
+    const std::vector<double>& parts = comparison.peer.cpu_seconds;
+    peer_seconds.push_back(std::accumulate(parts.begin(), parts.end(), 0.0));
+    if (least.empty()) least = parts;
+    std::ranges::transform(least, parts, least.begin(), [](double a, double b) { return std::min(a, b); });
     time_ours();
   }
-  comparison.peer.cpu_seconds = median_range(peer_seconds);
+  comparison.peer_seconds = median_range(peer_seconds);
+  comparison.peer_seconds.minimum = std::accumulate(least.begin(), least.end(), 0.0);
   comparison.our_seconds = median_range(our_seconds);
-  comparison.ratio = comparison.peer.cpu_seconds.minimum / comparison.our_seconds.minimum;
+  comparison.ratio = comparison.peer_seconds.minimum / comparison.our_seconds.minimum;
   return comparison;
 }
 

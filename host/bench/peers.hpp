@@ -12,11 +12,11 @@
 namespace melgrad {
 
 struct PeerResult {
-  std::string peer;            // "scikit-learn"
-  std::string version;         // of the library
-  std::string missing;         // why it could not run, else empty
-  MedianRange cpu_seconds;     // of all the work of the request
-  std::vector<double> values;  // what it computed, for a comparison
+  std::string peer;                 // "scikit-learn"
+  std::string version;              // of the library
+  std::string missing;              // why it could not run, else empty
+  std::vector<double> cpu_seconds;  // of each part of the request's work: some clips, a fit, a candidate
+  std::vector<double> values;       // what it computed, for a comparison
 };
 
 // Runs one peer of tools/peers/peers.py (embedded in this program) on a request that it documents, in
@@ -27,12 +27,14 @@ PeerResult run_peer(const std::string& python, const std::string& peer, const Js
 
 // A peer beside the same work of ours, again and again: ours, the peer, ours. Neighbours on a shared machine
 // slow either of them down, never speed one up: what can be compared is the least time of each (as Python's
-// timeit says), where each had as many chances in the same minutes. Medians of two quiet runs differed by
-// 57 %, these by 10.2.
+// timeit says), where each had as many chances in the same minutes. The less a piece of work takes, the
+// likelier it is once undisturbed: the least time of a peer, who takes many times as long, is the sum of its
+// parts' least times.
 struct PeerComparison {
-  PeerResult peer;          // with the times of all repeats
-  MedianRange our_seconds;  // CPU time of ours
-  double ratio = 0;         // the peer's least CPU time over ours; 0: it is missing
+  PeerResult peer;           // the last repeat's
+  MedianRange peer_seconds;  // CPU time of all parts; the minimum: the sum of the parts' least times
+  MedianRange our_seconds;   // CPU time of ours
+  double ratio = 0;          // the peer's minimum over ours; 0: it is missing
 };
 PeerComparison compare_with_peer(const std::string& python, const std::string& peer, const Json& request,
                                  const std::filesystem::path& folder, const std::function<void()>& ours,

@@ -15,7 +15,9 @@ namespace {
 
 constexpr int n_side_by_side = 8;  // models of the many-models rows
 constexpr int side_by_side_epochs = 100;
-constexpr int peer_epochs = 200;  // of a fit that is compared with a peer's, at most
+// What is compared with peers: so many fits, each of so many epochs at most.
+constexpr int peer_fits = 4;
+constexpr int peer_epochs = 50;
 
 MlpSpec notebook_mlp() {
   MlpSpec spec;
@@ -86,14 +88,18 @@ BenchReport bench_training(const Manifest& manifest, const BenchOptions& options
   if (!options.python.empty()) {
     MlpSpec shorter = spec;
     shorter.max_iter = std::min(static_cast<int>(ours.n_units), peer_epochs);
-    const Json request = training_peer_request(dataset, rows, scaling, spec, shorter.max_iter, folder.path());
+    Json request = training_peer_request(dataset, rows, scaling, spec, shorter.max_iter, folder.path());
+    request["fits"] = peer_fits;
+    const auto train_as_often = [&] {
+      for (int i = 0; i < peer_fits; ++i) train(shorter);
+    };
     for (const char* name : {"scikit-learn", "scikit-learn-float32", "torch-training"}) {
       progress.begin(fmt::format("training: {}", name), 0);
-      const PeerComparison comparison = compare_with_peer(
-          options.python, name, request, folder.path(), [&] { train(shorter); }, options.repeats);
+      const PeerComparison comparison =
+          compare_with_peer(options.python, name, request, folder.path(), train_as_often, options.repeats);
       const std::vector<double>& loss = comparison.peer.values;
       report.rows.push_back(ours.of_peer(
-          comparison, shorter.max_iter, name,
+          comparison, peer_fits * shorter.max_iter, name,
           loss.empty() ? std::string()
                        : fmt::format("after {} epochs its loss is {:.4f}, melgrad's {:.4f}", shorter.max_iter,
                                      loss.front(), training.loss_curve.back())));

@@ -47,7 +47,7 @@ Json training_peer_request(const Dataset& dataset, std::span<const int> rows, co
           {"n_rows", rows.size()},
           {"n_features", dataset.features.cols},
           {"epochs", epochs},
-          {"repeats", 1},
+          {"fits", 1},
           {"mlp", to_json_fields(spec)}};
 }
 

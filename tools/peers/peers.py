@@ -3,12 +3,12 @@
 usage: python peers.py PEER REQUEST.json        (normally started by `melgrad bench --peers PYTHON`)
 PEER      librosa | torch-features | torchaudio | scikit-learn | scikit-learn-float32 | scikit-learn-search |
           torch-training
-REQUEST   {"clips": [WAV, ..], "repeats": 3}                                         for features
-          {"features": X.f32, "labels": Y.i32, "n_rows": .., "n_features": .., "epochs": .., "repeats": 1, "mlp": {..}}
-          and for a search "folds": 5, "grid": [{"alpha": 1e-4}, ..]
-prints    {"peer": .., "version": .., "cpu_seconds": [..], "values": [..]}  one entry a repeat: seconds of CPU of all
-          the work of the request, after a part of it as a warm-up; `values` let the caller see that the same thing was
-          computed (the mean of each feature over the clips; the last loss).
+REQUEST   {"clips": [WAV, ..]}                                                       for features
+          {"features": X.f32, "labels": Y.i32, "n_rows": .., "n_features": .., "epochs": .., "fits": 1, "mlp": {..}}
+          for as many equal fits; and for a search "folds": 5, "grid": [{"alpha": 1e-4}, ..]
+prints    {"peer": .., "version": .., "cpu_seconds": [..], "values": [..]}  seconds of CPU of each part of the work (some
+          clips, a fit, a candidate), after a warm-up; `values` let the caller see that the same thing was computed (the
+          mean of each feature over the clips; the last loss; the best accuracy).
           {"peer": .., "missing": reason} where a library is not installed.
 """
 import json
@@ -22,27 +22,30 @@ for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):  # they choose slower ker
     os.environ.pop(name, None)
 
 
-def timed(work, repeats):
-    """CPU seconds of each of `repeats` calls of work(False) after a call of work(True), a part of the same that warms
-    up caches and compilers; and the last result."""
-    work(True)
-    seconds = []
-    for _ in range(repeats):
+CLIPS_A_PART = 30
+
+
+def timed(work, parts):
+    """CPU seconds of work(part) for each part, and what each returned."""
+    seconds, results = [], []
+    for part in parts:
         begin = time.process_time()
-        result = work(False)
+        results.append(work(part))
         seconds.append(time.process_time() - begin)
-    return seconds, result
+    return seconds, results
 
 
 def timed_features(clip_features, request):
     """The mean of each feature over the clips, which are PCM16 WAV files of one channel"""
     import numpy as np
 
-    def work(is_warm_up):
-        return [clip_features(path) for path in request["clips"][:20 if is_warm_up else None]]
+    def work(paths):
+        return [clip_features(path) for path in paths]
 
-    seconds, rows = timed(work, request["repeats"])
-    return seconds, np.mean(rows, axis=0).tolist()
+    clips = request["clips"]
+    work(clips[:20])
+    seconds, rows = timed(work, [clips[i:i + CLIPS_A_PART] for i in range(0, len(clips), CLIPS_A_PART)])
+    return seconds, np.mean(np.concatenate(rows), axis=0).tolist()
 
 
 def librosa_features(request):
@@ -175,11 +178,12 @@ def sklearn_training(request, dtype):
     features, labels = training_data(request, dtype)
     options = sklearn_options(request)
 
-    def fit(is_warm_up):
-        return MLPClassifier(**dict(options, max_iter=10 if is_warm_up else request["epochs"])).fit(features, labels)
+    def fit(epochs):
+        return MLPClassifier(**dict(options, max_iter=epochs)).fit(features, labels)
 
-    seconds, model = timed(fit, request["repeats"])
-    return sklearn.__version__, seconds, [float(model.loss_)]
+    fit(10)
+    seconds, models = timed(fit, [request["epochs"]] * request["fits"])
+    return sklearn.__version__, seconds, [float(models[-1].loss_)]
 
 
 def sklearn_search(request):
@@ -196,13 +200,14 @@ def sklearn_search(request):
     grid = [{f"mlpclassifier__{name}": [tuple(value) if isinstance(value, list) else value]
              for name, value in each.items()} for each in request["grid"]]
 
-    def search(is_warm_up):
+    def search(candidate):
         estimator = make_pipeline(StandardScaler(), MLPClassifier(**options))
         folds = StratifiedKFold(request["folds"], shuffle=True, random_state=0)
-        return GridSearchCV(estimator, grid[:1] if is_warm_up else grid, cv=folds, refit=False).fit(features, labels)
+        return GridSearchCV(estimator, candidate, cv=folds, refit=False).fit(features, labels)
 
-    seconds, found = timed(search, request["repeats"])
-    return sklearn.__version__, seconds, [float(found.best_score_)]
+    search(grid[0])
+    seconds, found = timed(search, grid)
+    return sklearn.__version__, seconds, [max(float(each.best_score_) for each in found)]
 
 
 def torch_training(request):
@@ -214,7 +219,7 @@ def torch_training(request):
     activation = {"logistic": torch.nn.Sigmoid, "tanh": torch.nn.Tanh, "relu": torch.nn.ReLU,
                   "identity": torch.nn.Identity}[mlp["activation"]]
 
-    def fit(is_warm_up):
+    def fit(epochs):
         torch.manual_seed(mlp["random_state"])
         sizes = [features.shape[1], *mlp["hidden_layer_sizes"], int(labels.max()) + 1]
         layers = []
@@ -224,7 +229,7 @@ def torch_training(request):
         weights = [p for p in model.parameters() if p.dim() == 2]
         optimiser = torch.optim.Adam(model.parameters(), lr=mlp["learning_rate_init"])
         loss_of = torch.nn.CrossEntropyLoss()
-        for _ in range(10 if is_warm_up else request["epochs"]):
+        for _ in range(epochs):
             order = torch.randperm(len(labels))
             x, y, total = features[order], labels[order], 0.0
             for begin in range(0, len(y), mlp["batch_size"]):
@@ -237,8 +242,9 @@ def torch_training(request):
                 total += float(loss.detach()) * len(rows)
         return total / len(labels)
 
-    seconds, loss = timed(fit, request["repeats"])
-    return torch.__version__, seconds, [loss]
+    fit(10)
+    seconds, losses = timed(fit, [request["epochs"]] * request["fits"])
+    return torch.__version__, seconds, losses[-1:]
 
 
 PEERS = {"librosa": librosa_features, "torch-features": torch_features, "torchaudio": torchaudio_features,
