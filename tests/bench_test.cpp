@@ -121,12 +121,16 @@ echo '{"peer": "p", "version": "1", "values": [7], "cpu_seconds": ['"$seconds"']
     std::filesystem::permissions(folder / "python", std::filesystem::perms::owner_all);
     int n_calls = 0;
     const PeerComparison comparison = compare_with_peer(
-        folder / "python", "p", Json::object(), folder.path(), [&] { ++n_calls; }, 2);
+        folder / "python", "p", Json::object(), folder.path(), [&] { ++n_calls; }, 2, 0);
     CHECK(n_calls == 5);  // one warms up
     CHECK(comparison.peer_seconds.minimum == 3);
     CHECK(comparison.peer_seconds.median == 5);
     CHECK(comparison.ratio == 3 / comparison.our_seconds.minimum);
     CHECK(comparison.peer.values == std::vector<double>{7});
+    n_calls = 0;
+    compare_with_peer(
+        folder / "python", "p", Json::object(), folder.path(), [&] { ++n_calls; }, 1, 11);
+    CHECK(n_calls == 7);  // three repeats of 5 s
   }
 
   TEST_CASE("bench --peers names the peers that an interpreter lacks, and does the rest") {

@@ -82,7 +82,7 @@ PeerResult run_peer(const std::string& python, const std::string& peer, const Js
 
 PeerComparison compare_with_peer(const std::string& python, const std::string& peer, const Json& request,
                                  const std::filesystem::path& folder, const std::function<void()>& ours,
-                                 int repeats) {
+                                 int repeats, double least_peer_seconds) {
   std::vector<double> our_seconds, peer_seconds, least;
   const auto time_ours = [&] {
     const double begin = process_cpu_seconds();
@@ -91,12 +91,14 @@ PeerComparison compare_with_peer(const std::string& python, const std::string& p
   };
   ours();  // warms up
   PeerComparison comparison;
-  for (int repeat = 0; repeat < repeats; ++repeat) {
+  double seconds = 0;
+  for (int repeat = 0; repeat < repeats || seconds < least_peer_seconds; ++repeat) {
     time_ours();
     comparison.peer = run_peer(python, peer, request, folder);
     if (!comparison.peer.missing.empty()) return comparison;
     const std::vector<double>& parts = comparison.peer.cpu_seconds;
     peer_seconds.push_back(std::accumulate(parts.begin(), parts.end(), 0.0));
+    seconds += peer_seconds.back();
     if (least.empty()) least = parts;
     std::ranges::transform(least, parts, least.begin(), [](double a, double b) { return std::min(a, b); });
     time_ours();

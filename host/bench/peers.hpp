@@ -29,7 +29,8 @@ PeerResult run_peer(const std::string& python, const std::string& peer, const Js
 // slow either of them down, never speed one up: what can be compared is the least time of each (as Python's
 // timeit says), where each had as many chances in the same minutes. The less a piece of work takes, the
 // likelier it is once undisturbed: the least time of a peer, who takes many times as long, is the sum of its
-// parts' least times.
+// parts' least times. A peer gets `repeats`, and more of them until it has had `least_peer_seconds` of CPU
+// time: each is a process of its own, and where its memory lies is luck, too.
 struct PeerComparison {
   PeerResult peer;           // the last repeat's
   MedianRange peer_seconds;  // CPU time of all parts; the minimum: the sum of the parts' least times
@@ -38,6 +39,6 @@ struct PeerComparison {
 };
 PeerComparison compare_with_peer(const std::string& python, const std::string& peer, const Json& request,
                                  const std::filesystem::path& folder, const std::function<void()>& ours,
-                                 int repeats);
+                                 int repeats, double least_peer_seconds);
 
 }  // namespace melgrad

@@ -105,7 +105,7 @@ BenchReport bench_search(const Manifest& manifest, const BenchOptions& options, 
                                  {"alpha", each.spec.alpha}});
     const PeerComparison comparison = compare_with_peer(
         options.python, "scikit-learn-search", request, folder.path(), [&] { search(engines.front()); },
-        options.repeats);
+        options.repeats, options.least_peer_seconds);
     const std::vector<double>& accuracy = comparison.peer.values;
     BenchRow row = report.rows.front().of_peer(
         comparison, n_fits, "scikit-learn",

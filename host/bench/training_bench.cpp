@@ -96,7 +96,8 @@ BenchReport bench_training(const Manifest& manifest, const BenchOptions& options
     for (const char* name : {"scikit-learn", "scikit-learn-float32", "torch-training"}) {
       progress.begin(fmt::format("training: {}", name), 0);
       const PeerComparison comparison =
-          compare_with_peer(options.python, name, request, folder.path(), train_as_often, options.repeats);
+          compare_with_peer(options.python, name, request, folder.path(), train_as_often, options.repeats,
+                            options.least_peer_seconds);
       const std::vector<double>& loss = comparison.peer.values;
       report.rows.push_back(ours.of_peer(
           comparison, peer_fits * shorter.max_iter, name,

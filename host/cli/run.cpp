@@ -162,6 +162,7 @@ Json throughput_json(const Manifest& manifest, const RunOptions& options, const 
   const BenchOptions bench{.device = std::string(device),
                            .n_threads = common.n_threads,
                            .repeats = 3,
+                           .least_peer_seconds = 0,
                            .max_clips = 120,
                            .max_epochs = 100,
                            .python = options.peers};
