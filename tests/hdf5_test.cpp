@@ -121,7 +121,8 @@ TEST_SUITE("hdf5") {
     test::write_bytes(folder / "flipped.h5", image);
     const hdf5::Reader reader(folder / "flipped.h5");
     CHECK_THROWS_WITH_AS(reader.matrix("deep/er/values"),
-                         doctest::Contains("data error detected by Fletcher32 checksum"), hdf5::DamagedFile);
+                         doctest::Contains("the values from row 0 on do not match their checksum"),
+                         hdf5::DamagedFile);
   }
 
   TEST_CASE("links out of the file, foreign storage and impossible sizes are refused") {
@@ -159,34 +160,78 @@ TEST_SUITE("hdf5") {
                          doctest::Contains("foreign keeps its values in another file"), hdf5::DamagedFile);
   }
 
-  TEST_CASE("chunks that no file of ours has are refused before HDF5 allocates or reads them") {
+  TEST_CASE("chunks that no file of ours has are refused, whatever HDF5 would make of them") {
     const TemporaryFolder folder;
     const auto path = folder / "crafted.h5";
     const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-    auto make = [&](const char* name, hsize_t extent, hsize_t chunk) {
-      const hsize_t most = H5S_UNLIMITED;
-      const hid_t space = H5Screate_simple(1, &extent, &most), creation = H5Pcreate(H5P_DATASET_CREATE);
-      H5Pset_chunk(creation, 1, &chunk);
-      H5Pset_fletcher32(creation);
-      const hid_t set = H5Dcreate2(file, name, H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    // Of n floats; filters as letters: shuffled, deflated, with checksums.
+    auto make = [&](const char* name, hsize_t n, hsize_t n_in_chunk, const std::string& filters,
+                    hid_t type = H5T_IEEE_F32LE) {
+      const hsize_t most = n_in_chunk > 0 ? H5S_UNLIMITED : n;
+      const hid_t space = H5Screate_simple(1, &n, &most), creation = H5Pcreate(H5P_DATASET_CREATE);
+      if (n_in_chunk > 0) H5Pset_chunk(creation, 1, &n_in_chunk);
+      for (const char filter : filters) {
+        if (filter == 's') H5Pset_shuffle(creation);
+        if (filter == 'd') H5Pset_deflate(creation, 1);
+        if (filter == 'c') H5Pset_fletcher32(creation);
+      }
+      const hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
       H5Pclose(creation);
       H5Sclose(space);
       return set;
     };
-    H5Dclose(make("wide", 3, hsize_t{1} << 28));  // 1 GB for three values
-    const hid_t brief = make("brief", 16, 16);
-    const hsize_t offset = 0;
-    REQUIRE(H5Dwrite_chunk(brief, H5P_DEFAULT, 0, &offset, 2, "ab") >= 0);
-    H5Dclose(brief);
+    const std::vector<float> values(16, 1.0f);
+    auto write = [&](hid_t set) {
+      REQUIRE(H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0);
+      H5Dclose(set);
+    };
+    const hsize_t start = 0;
+    auto write_chunk = [&](hid_t set, const std::string& bytes, std::uint32_t skipped_filters = 0) {
+      REQUIRE(H5Dwrite_chunk(set, H5P_DEFAULT, skipped_filters, &start, bytes.size(), bytes.data()) >= 0);
+      H5Dclose(set);
+    };
+    H5Dclose(make("wide", 3, hsize_t{1} << 28, "c"));  // 1 GB for three values
+    write_chunk(make("brief", 16, 16, "c"), "ab");
+    write_chunk(make("part", 16, 16, "c"), std::string(8 + 4, '\0'));  // of zeros the checksum is 0
+    write_chunk(make("skipped", 16, 16, "c"), std::string(64, 'x'), 1);
+    write_chunk(make("unpackable", 16, 16, "dc"), std::string(8 + 4, '\0'));
+    H5Dclose(make("absent", 16, 16, "c"));
+    write(make("contiguous", 16, 0, ""));
+    write(make("unchecked", 16, 16, ""));
+    write(make("shuffled", 16, 16, "sc"));
+    write(make("big_endian", 16, 16, "c", H5T_IEEE_F32BE));
+    write(make("deflated", 16, 16, "dc"));
+    std::string deflated(100, '\0');
+    const hid_t whole = H5Dopen2(file, "deflated", H5P_DEFAULT);
+    hsize_t n_bytes = 0;
+    REQUIRE(H5Dget_chunk_storage_size(whole, &start, &n_bytes) >= 0);
+    std::uint32_t skipped_filters = 0;
+    REQUIRE(H5Dread_chunk(whole, H5P_DEFAULT, &start, &skipped_filters, deflated.data()) >= 0);
+    H5Dclose(whole);
+    deflated.resize(n_bytes);
+    write_chunk(make("unpacked_short", 17, 17, "dc"), deflated);
+    write_chunk(make("unpacked_long", 15, 15, "dc"), deflated);
+    write(make("good", 16, 5, "dc"));
     H5Fclose(file);
 
     const hdf5::Reader reader(path);
-    CHECK_THROWS_WITH_AS(reader.floats("wide"),
-                         doctest::Contains("wide has [3] values in chunks of [268435456]"),
-                         hdf5::DamagedFile);
-    CHECK_THROWS_WITH_AS(reader.floats("brief"),
-                         doctest::Contains("brief declares a chunk of 2 bytes, checksum included"),
-                         hdf5::DamagedFile);
+    CHECK(reader.floats("good") == values);
+    CHECK(reader.floats("deflated") == values);
+    auto check_refused = [&](const char* name, const char* words) {
+      CHECK_THROWS_WITH_AS(reader.floats(name), doctest::Contains(words), hdf5::DamagedFile);
+    };
+    check_refused("wide", "wide has [3] values in chunks of [268435456]");
+    check_refused("brief", "brief declares a chunk of 2 bytes");
+    check_refused("part", "part has 8 bytes from row 0 on instead of 64");
+    check_refused("skipped", "skipped has a chunk that was not put through its filters");
+    check_refused("unpackable", "unpackable: its values from row 0 on cannot be unpacked");
+    check_refused("absent", "absent declares a chunk of 0 bytes");
+    check_refused("contiguous", "contiguous is not stored in chunks");
+    check_refused("unchecked", "unchecked is stored through the filters []");
+    check_refused("shuffled", "shuffled is stored through the filters [2, 3]");
+    check_refused("big_endian", "big_endian is not of the type it should be");
+    check_refused("unpacked_short", "unpacked_short has 64 bytes from row 0 on instead of 68");
+    check_refused("unpacked_long", "unpacked_long: its values from row 0 on cannot be unpacked");
   }
 
   TEST_CASE("a string with a NUL is refused rather than cut") {

@@ -5,7 +5,7 @@
 # Debian and Ubuntu packages, by what they are for.
 # shellcheck disable=SC2034  # used by those who source this
 {
-  packages_build=(g++ cmake ninja-build pkg-config libhdf5-dev libfmt-dev nlohmann-json3-dev libcli11-dev libsndfile1-dev
+  packages_build=(g++ cmake ninja-build pkg-config libhdf5-dev zlib1g-dev libfmt-dev nlohmann-json3-dev libcli11-dev libsndfile1-dev
     libsoxr-dev libhwy-dev libxxhash-dev libtomlplusplus-dev libsvm-dev libpango1.0-dev libcairo2-dev fonts-liberation)
   packages_test=(doctest-dev poppler-utils unzip python3)
   packages_check=(clang-format shellcheck)
