@@ -5,10 +5,14 @@
 
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "host/cache/atomic_file.hpp"
+#include "host/cache/hdf5_structure.hpp"
 #include "support/audio_files.hpp"
 
 using namespace melgrad;
@@ -31,6 +35,25 @@ std::string sample_image() {
   writer.matrix("deep/er/values", values.view());
   const auto image = writer.finish();
   return {reinterpret_cast<const char*>(image.data()), image.size()};
+}
+
+// A file of HDF5's own in the format that a Writer asks for; and properties of datasets without time stamps.
+hid_t craft(const std::filesystem::path& file, unsigned most_links = 1000) {
+  const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+  H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
+  const hid_t root = H5Pcreate(H5P_FILE_CREATE);
+  H5Pset_obj_track_times(root, false);
+  H5Pset_link_phase_change(root, most_links, most_links);
+  const hid_t made = H5Fcreate(file.c_str(), H5F_ACC_TRUNC, root, access);
+  H5Pclose(root);
+  H5Pclose(access);
+  REQUIRE(made >= 0);
+  return made;
+}
+hid_t dataset_properties() {
+  const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_obj_track_times(creation, false);
+  return creation;
 }
 
 }  // namespace
@@ -120,8 +143,7 @@ TEST_SUITE("hdf5") {
     image[at] = static_cast<char>(image[at] ^ 1);
     test::write_bytes(folder / "flipped.h5", image);
     const hdf5::Reader reader(folder / "flipped.h5");
-    CHECK_THROWS_WITH_AS(reader.matrix("deep/er/values"),
-                         doctest::Contains("the values from row 0 on do not match their checksum"),
+    CHECK_THROWS_WITH_AS(reader.matrix("deep/er/values"), doctest::Contains("do not match their checksum"),
                          hdf5::DamagedFile);
   }
 
@@ -129,7 +151,7 @@ TEST_SUITE("hdf5") {
     const TemporaryFolder folder;
     test::write_bytes(folder / "target.h5", sample_image());
     const auto path = folder / "crafted.h5";
-    const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t file = craft(path);
     H5Lcreate_external((folder / "target.h5").c_str(), "/names", file, "outside", H5P_DEFAULT, H5P_DEFAULT);
     H5Lcreate_soft("/huge", file, "soft", H5P_DEFAULT, H5P_DEFAULT);
     auto make = [&](const char* name, hsize_t extent, hid_t creation) {
@@ -137,11 +159,11 @@ TEST_SUITE("hdf5") {
       H5Dclose(H5Dcreate2(file, name, H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT));
       H5Sclose(space);
     };
-    const hid_t chunked = H5Pcreate(H5P_DATASET_CREATE);
+    const hid_t chunked = dataset_properties();
     const hsize_t chunk = 16;
     H5Pset_chunk(chunked, 1, &chunk);  // no chunk is ever allocated: a small file declares much
     make("huge", hsize_t{1} << 40, chunked);
-    const hid_t external = H5Pcreate(H5P_DATASET_CREATE);
+    const hid_t external = dataset_properties();
     H5Pset_external(external, (folder / "target.h5").c_str(), 0, 64);
     make("foreign", 16, external);
     H5Pclose(chunked);
@@ -160,15 +182,39 @@ TEST_SUITE("hdf5") {
                          doctest::Contains("foreign keeps its values in another file"), hdf5::DamagedFile);
   }
 
+  TEST_CASE("a file of another program's or format is refused, with the reason") {
+    const TemporaryFolder folder;
+    const hid_t old = H5Fcreate((folder / "old.h5").c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    H5Fclose(old);
+    CHECK_THROWS_WITH_AS(hdf5::Reader(folder / "old.h5"), doctest::Contains("its superblock has version 0"),
+                         hdf5::DamagedFile);
+    const hid_t dense = craft(folder / "dense.h5", 4);
+    for (int i = 0; i < 9; ++i)
+      H5Gclose(H5Gcreate2(dense, std::to_string(i).c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    H5Fclose(dense);
+    const hdf5::Reader reader(folder / "dense.h5");
+    CHECK_THROWS_WITH_AS(reader.has("0"), doctest::Contains("its groups are not stored as"),
+                         hdf5::DamagedFile);
+  }
+
+  TEST_CASE("checksums are those that are known") {
+    const auto bytes = [](std::string_view text) { return std::as_bytes(std::span(text)); };
+    // The author's own (lookup3.c, driver5).
+    CHECK(hdf5::lookup3(bytes("")) == 0xdeadbeef);
+    CHECK(hdf5::lookup3(bytes("Four score and seven years ago")) == 0x17770551);
+    CHECK(hdf5::fletcher32(bytes("")) == 0);
+    CHECK(hdf5::fletcher32(bytes("abcde")) ==
+          ((((3 * 0x6162 + 2 * 0x6364 + 0x6500) % 65535) << 16) | ((0x6162 + 0x6364 + 0x6500) % 65535)));
+  }
+
   TEST_CASE("chunks that no file of ours has are refused, whatever HDF5 would make of them") {
     const TemporaryFolder folder;
     const auto path = folder / "crafted.h5";
-    const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t file = craft(path);
     // Of n floats; filters as letters: shuffled, deflated, with checksums.
     auto make = [&](const char* name, hsize_t n, hsize_t n_in_chunk, const std::string& filters,
                     hid_t type = H5T_IEEE_F32LE) {
-      const hsize_t most = n_in_chunk > 0 ? H5S_UNLIMITED : n;
-      const hid_t space = H5Screate_simple(1, &n, &most), creation = H5Pcreate(H5P_DATASET_CREATE);
+      const hid_t space = H5Screate_simple(1, &n, nullptr), creation = dataset_properties();
       if (n_in_chunk > 0) H5Pset_chunk(creation, 1, &n_in_chunk);
       for (const char filter : filters) {
         if (filter == 's') H5Pset_shuffle(creation);
@@ -180,6 +226,17 @@ TEST_SUITE("hdf5") {
       H5Sclose(space);
       return set;
     };
+    auto make_growing = [&](const char* name, hsize_t n, hsize_t n_in_chunk) {
+      const hsize_t most = H5S_UNLIMITED;
+      const hid_t space = H5Screate_simple(1, &n, &most), creation = dataset_properties();
+      H5Pset_chunk(creation, 1, &n_in_chunk);
+      H5Pset_fletcher32(creation);
+      H5Dclose(H5Dcreate2(file, name, H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT));
+      H5Pclose(creation);
+      H5Sclose(space);
+    };
+    make_growing("wide", 3, hsize_t{1} << 28);  // 1 GB for three values
+    make_growing("growing", 16, 16);
     const std::vector<float> values(16, 1.0f);
     auto write = [&](hid_t set) {
       REQUIRE(H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0);
@@ -190,7 +247,7 @@ TEST_SUITE("hdf5") {
       REQUIRE(H5Dwrite_chunk(set, H5P_DEFAULT, skipped_filters, &start, bytes.size(), bytes.data()) >= 0);
       H5Dclose(set);
     };
-    H5Dclose(make("wide", 3, hsize_t{1} << 28, "c"));  // 1 GB for three values
+
     write_chunk(make("brief", 16, 16, "c"), "ab");
     write_chunk(make("part", 16, 16, "c"), std::string(8 + 4, '\0'));  // of zeros the checksum is 0
     write_chunk(make("skipped", 16, 16, "c"), std::string(64, 'x'), 1);
@@ -212,22 +269,30 @@ TEST_SUITE("hdf5") {
     write_chunk(make("unpacked_short", 17, 17, "dc"), deflated);
     write_chunk(make("unpacked_long", 15, 15, "dc"), deflated);
     write(make("good", 16, 5, "dc"));
+    // An index of chunks is paged from 1024 on, which takes 256 MB as a Writer makes chunks.
+    std::vector<float> many(4401);
+    std::iota(many.begin(), many.end(), 0.0f);
+    const hid_t paged = make("paged", many.size(), 4, "c");
+    REQUIRE(H5Dwrite(paged, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, many.data()) >= 0);
+    H5Dclose(paged);
     H5Fclose(file);
 
     const hdf5::Reader reader(path);
     CHECK(reader.floats("good") == values);
     CHECK(reader.floats("deflated") == values);
+    CHECK(reader.floats("paged") == many);
     auto check_refused = [&](const char* name, const char* words) {
       CHECK_THROWS_WITH_AS(reader.floats(name), doctest::Contains(words), hdf5::DamagedFile);
     };
-    check_refused("wide", "wide has [3] values in chunks of [268435456]");
+    check_refused("wide", "wide has [3] values in chunks of [268435456, 4] bytes");
+    check_refused("growing", "growing has 1 chunks in an index of kind 4");
     check_refused("brief", "brief declares a chunk of 2 bytes");
     check_refused("part", "part has 8 bytes from row 0 on instead of 64");
     check_refused("skipped", "skipped has a chunk that was not put through its filters");
     check_refused("unpackable", "unpackable: its values from row 0 on cannot be unpacked");
-    check_refused("absent", "absent declares a chunk of 0 bytes");
+    check_refused("absent", "absent lacks a chunk");
     check_refused("contiguous", "contiguous is not stored in chunks");
-    check_refused("unchecked", "unchecked is stored through the filters []");
+    check_refused("unchecked", "unchecked is stored without checksums");
     check_refused("shuffled", "shuffled is stored through the filters [2, 3]");
     check_refused("big_endian", "big_endian is not of the type it should be");
     check_refused("unpacked_short", "unpacked_short has 64 bytes from row 0 on instead of 68");

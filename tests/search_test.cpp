@@ -445,7 +445,7 @@ TEST_SUITE("search") {
         .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
     const hdf5::Reader reader(folder / "sweep.h5");
     CHECK(reader.string_attribute("format") == "melgrad search");
-    CHECK(Json::parse(reader.string_attribute("search"))["best"] == json["best"]);
+    CHECK(Json::parse(reader.strings("search").front())["best"] == json["best"]);
     const auto accuracy = reader.doubles("fits/test_accuracy");
     const auto candidate = reader.unsigned_integers("fits/candidate");
     const auto mean = reader.doubles("candidates/mean_test_accuracy");

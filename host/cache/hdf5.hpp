@@ -1,15 +1,15 @@
 #pragma once
-// The one doorway to HDF5's C library. Files are made whole in memory and read with suspicion.
+// HDF5 files: made by HDF5's library, whole in memory; read without it, with suspicion.
 //
 // A Writer builds a file image in memory and never touches the disk: what meets a full disk is
-// save_atomically's write(), whose failure leaves no half-closed HDF5 file behind. A Reader follows no link
-// out of its file, loads no filter plugin, and compares every declared size with the size of the file before
-// it allocates.
+// save_atomically's write(), whose failure leaves no half-closed HDF5 file behind. One thread at a time
+// writes. A Reader reads files of a Writer and no others (hdf5_structure.hpp: why and what): it follows no
+// link out of its file, checks every checksum, and compares every declared size with the size of the file
+// before it allocates.
 //
 // Names are paths from the root, "weights/0"; groups on the way are made. Strings are UTF-8 in fixed-length
 // fields padded with zeros, the longest of a column giving its width: HDF5's strings of variable length lie
-// in a heap without checksum, and one flipped bit there crashes the library (1.10.8). All numbers are
-// little-endian. Errors carry the file and HDF5's own innermost message. One thread at a time uses HDF5.
+// in a heap without checksum. All numbers are little-endian. Errors carry the file.
 
 #include <cstddef>
 #include <cstdint>
@@ -45,7 +45,8 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  // Attributes of the root group.
+  // Attributes of the root group: eight at most. Error where a value has more than 60 000 bytes; what may be
+  // longer goes into strings().
   void attribute(const std::string& name, std::string_view value);
   void attribute(const std::string& name, std::int64_t value);
   // Values are stored in chunks of whole rows with Fletcher-32 checksums.
@@ -67,7 +68,7 @@ class Writer {
 class Reader {
  public:
   // Error where the file cannot be opened, ForeignFile where its first bytes are not HDF5's, DamagedFile
-  // where it ends within them or HDF5 cannot make sense of it.
+  // where it ends within them or is not one of a Writer's.
   explicit Reader(const std::filesystem::path& file);
   ~Reader();
   Reader(const Reader&) = delete;

@@ -1,5 +1,8 @@
+#include <hdf5.h>
+
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cassert>
 #include <cstdint>
 #include <cstring>
@@ -8,10 +11,90 @@
 #include <utility>
 
 #include "host/cache/hdf5.hpp"
-#include "host/cache/hdf5_library.hpp"
 
 namespace melgrad::hdf5 {
 namespace {
+
+// HDF5 prints errors by itself unless told not to, thread by thread; plugins would be foreign code.
+void set_up_library() {
+  thread_local const bool done = [] {
+    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+    H5PLset_loading_state(0);
+    return true;
+  }();
+  (void)done;
+}
+
+// The description of the innermost error; clears their stack.
+std::string innermost_message() {
+  std::string message;
+  auto take_first = [](unsigned n, const H5E_error2_t* error, void* out) -> herr_t {
+    if (n == 0 && error->desc != nullptr) *static_cast<std::string*>(out) = error->desc;
+    return 0;
+  };
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_first, &message);
+  H5Eclear2(H5E_DEFAULT);
+  return message.empty() ? "unknown HDF5 error" : message;
+}
+
+// A new one each time: HDF5 takes files of one name for one file.
+std::string unique_name() {
+  static std::atomic<unsigned> counter{0};
+  return fmt::format("memory-{}", counter++);
+}
+
+// An identifier of HDF5's, closed by `close` when it goes.
+template <herr_t (*close)(hid_t)>
+class Id {
+ public:
+  Id() = default;
+  explicit Id(hid_t id) : id_(id) {}
+  Id(Id&& other) noexcept : id_(std::exchange(other.id_, H5I_INVALID_HID)) {}
+  Id& operator=(Id&& other) noexcept {
+    std::swap(id_, other.id_);
+    return *this;
+  }
+  ~Id() {
+    if (id_ >= 0) close(id_);
+  }
+  operator hid_t() const { return id_; }
+  hid_t release() { return std::exchange(id_, H5I_INVALID_HID); }
+
+ private:
+  hid_t id_ = H5I_INVALID_HID;
+};
+
+using FileId = Id<H5Fclose>;
+using DatasetId = Id<H5Dclose>;
+using SpaceId = Id<H5Sclose>;
+using TypeId = Id<H5Tclose>;
+using AttributeId = Id<H5Aclose>;
+using GroupId = Id<H5Gclose>;
+using PropertiesId = Id<H5Pclose>;
+
+// For calls that fail only if we use them wrongly or memory is out.
+template <class Status>
+Status check(Status status, std::string_view what) {
+  if (status < 0) fail("HDF5 cannot {}: {}", what, innermost_message());
+  return status;
+}
+
+// Types in the file and in memory.
+template <class T>
+std::pair<hid_t, hid_t> number_types() {
+  if constexpr (std::is_same_v<T, float>) return {H5T_IEEE_F32LE, H5T_NATIVE_FLOAT};
+  if constexpr (std::is_same_v<T, double>) return {H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE};
+  if constexpr (std::is_same_v<T, std::uint64_t>) return {H5T_STD_U64LE, H5T_NATIVE_UINT64};
+}
+
+// Strings of at most so many bytes, padded with zeros.
+TypeId string_type(std::size_t n_bytes) {
+  TypeId type(check(H5Tcopy(H5T_C_S1), "copy a type"));
+  check(H5Tset_size(type, std::max<std::size_t>(1, n_bytes)), "set a type's size");
+  check(H5Tset_strpad(type, H5T_STR_NULLPAD), "set a type's padding");
+  check(H5Tset_cset(type, H5T_CSET_UTF8), "set a type's character set");
+  return type;
+}
 
 constexpr hsize_t kChunkBytes = 256 * 1024;
 constexpr std::size_t kGrowth = 1024 * 1024;  // of a file image in memory, bytes
@@ -78,6 +161,7 @@ struct Writer::State {
   FileMemory memory;
   FileId file;
   std::set<std::string> groups;
+  int n_attributes = 0;
 
   explicit State(std::size_t expected_bytes) : memory(expected_bytes) {}
 
@@ -121,6 +205,8 @@ struct Writer::State {
 
   template <class T>
   void attribute(const std::string& name, hid_t file_type, hid_t memory_type, const T* value) {
+    ++n_attributes;
+    assert(n_attributes <= 8);  // HDF5 lays more into a heap
     SpaceId space(check(H5Screate(H5S_SCALAR), "make a shape"));
     AttributeId id(check(H5Acreate2(file, name.c_str(), file_type, space, H5P_DEFAULT, H5P_DEFAULT),
                          fmt::format("make the attribute {}", name)));
@@ -145,6 +231,10 @@ Writer::~Writer() = default;
 
 void Writer::attribute(const std::string& name, std::string_view value) {
   refuse_nul(value, name);
+  constexpr std::size_t longest =
+      60'000;  // HDF5 lays what exceeds 64 KB into a heap, which nobody here reads
+  if (value.size() > longest)
+    fail("the attribute {} has {} bytes, more than {}", name, value.size(), longest);
   const TypeId type = string_type(value.size());
   state_->attribute(name, type, type, std::string(value).c_str());
 }
@@ -197,6 +287,12 @@ void Writer::strings(const std::string& name, std::span<const std::string> value
 std::vector<std::byte> Writer::finish() {
   check(H5Fclose(state_->file.release()), "close a file in memory");
   return state_->memory.take();
+}
+
+std::string library_version() {
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  return fmt::format("{}.{}.{}", major, minor, release);
 }
 
 }  // namespace melgrad::hdf5

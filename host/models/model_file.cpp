@@ -144,7 +144,6 @@ std::vector<std::byte> file_image(const Classifier& classifier) {
   writer.attribute("format_version", std::int64_t{model_format_version});
   writer.attribute("mlp_spec", texts.mlp_spec);
   writer.attribute("feature_spec", texts.feature_spec);
-  writer.attribute("provenance", texts.provenance);
   writer.attribute("checksum", checksum(texts, classifier));
   writer.attribute("n_members", static_cast<std::int64_t>(classifier.further_members.size() + 1));
   writer.attribute("speaker_normalised", std::int64_t{classifier.is_speaker_normalised});
@@ -154,6 +153,8 @@ std::vector<std::byte> file_image(const Classifier& classifier) {
   writer.numbers("scaler/mean", std::span<const float>(classifier.scaling.mean));
   writer.numbers("scaler/scale", std::span<const float>(classifier.scaling.scale));
   writer.strings("labels", classifier.labels);
+  writer.strings("provenance",
+                 std::vector{texts.provenance});  // counts of all labels: too long for an attribute
   return writer.finish();
 }
 
@@ -182,8 +183,10 @@ MlpParameters read_parameters(const hdf5::Reader& reader, const MlpSpec& spec, c
 
 Classifier read_classifier(const hdf5::Reader& reader) {
   check_format(reader);
+  const std::vector<std::string> provenance = reader.strings("provenance");
+  if (provenance.size() != 1) fail("provenance has {} texts", provenance.size());
   const Texts texts{reader.string_attribute("mlp_spec"), reader.string_attribute("feature_spec"),
-                    reader.string_attribute("provenance")};
+                    provenance.front()};
   Classifier classifier;
   try {
     classifier.spec = from_json_fields<MlpSpec>(parse_json(texts.mlp_spec));

@@ -23,7 +23,7 @@
 
 namespace melgrad {
 
-inline constexpr int model_format_version = 3;
+inline constexpr int model_format_version = 4;
 
 struct Classifier {
   MlpSpec spec;

@@ -207,10 +207,10 @@ Json to_json(const SearchResult& result) {
 std::vector<std::byte> search_hdf5(const SearchResult& result, const Json& json) {
   hdf5::Writer writer;
   writer.attribute("format", "melgrad search");
-  writer.attribute("format_version", std::int64_t{1});
+  writer.attribute("format_version", std::int64_t{2});
   Json rest = json;
   rest.erase("candidates");
-  writer.attribute("search", rest.dump());
+  writer.strings("search", std::vector{rest.dump()});
   std::vector<std::string> folds;
   for (const Split& fold : result.plan.folds) folds.push_back(fold.name);
   writer.strings("folds", folds);

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <span>
 
-// The library's own (H5checksum.c): Bob Jenkins' lookup3.
-extern "C" std::uint32_t H5_checksum_metadata(const void* data, std::size_t n_bytes, std::uint32_t seed);
+#include "host/cache/hdf5_structure.hpp"
 
 namespace melgrad::fuzz {
 namespace {
@@ -20,9 +20,7 @@ class Repair {
     for (std::size_t at = 0; (at = next_block(at)) != bytes_.npos; at += 4) {
       const std::string_view signature = std::string_view(bytes_).substr(at, 4);
       if (signature == "OHDR") object_header(at);
-      if (signature == "BTHD") btree(at);
-      if (signature == "FRHP") heap(at);
-      if (signature == "FAHD") seal(at, 24);
+      if (signature == "FAHD") fixed_array(at);
     }
     return std::move(bytes_);
   }
@@ -30,8 +28,7 @@ class Repair {
  private:
   std::size_t next_block(std::size_t from) const {
     std::size_t first = bytes_.npos;
-    for (const char* signature : {"OHDR", "BTHD", "FRHP", "FAHD"})
-      first = std::min(first, bytes_.find(signature, from));
+    for (const char* signature : {"OHDR", "FAHD"}) first = std::min(first, bytes_.find(signature, from));
     return first;
   }
   bool holds(std::uint64_t at, std::uint64_t count) const {
@@ -45,7 +42,7 @@ class Repair {
   // The checksum of the n_bytes at `at`, stored behind them.
   void seal(std::uint64_t at, std::uint64_t n_bytes) {
     if (!holds(at, n_bytes) || !holds(at + n_bytes, 4)) return;
-    const std::uint32_t sum = H5_checksum_metadata(bytes_.data() + at, n_bytes, 0);
+    const std::uint32_t sum = hdf5::lookup3(std::as_bytes(std::span(bytes_)).subspan(at, n_bytes));
     std::memcpy(bytes_.data() + at + n_bytes, &sum, sizeof sum);
   }
 
@@ -65,22 +62,21 @@ class Repair {
     seal(at, end - at);
   }
 
-  void btree(std::uint64_t at) {
-    const std::uint64_t record_bytes = number(at + 10, 2), root = number(at + 16, 8),
-                        count = number(at + 24, 2);
-    seal(root, 6 + count * record_bytes);
-    seal(at, 34);
-  }
-
-  void heap(std::uint64_t at) {
-    seal(at, 142);
-    const std::uint64_t block_bytes = number(at + 112, 8), root = number(at + 132, 8);
-    const std::uint64_t field = root + 13 + number(at + 128, 2) / 8;
-    if (block_bytes > bytes_.size() || !holds(root, block_bytes) || !holds(field, 4)) return;
-    // The block's checksum lies in it and counts as zero.
-    std::memset(bytes_.data() + field, 0, 4);
-    const std::uint32_t sum = H5_checksum_metadata(bytes_.data() + root, block_bytes, 0);
-    std::memcpy(bytes_.data() + field, &sum, sizeof sum);
+  // The index of chunks, and its entries, on pages or not.
+  void fixed_array(std::uint64_t at) {
+    seal(at, 24);
+    const std::uint64_t entry_bytes = number(at + 6, 1), page = std::uint64_t{1} << (number(at + 7, 1) & 31),
+                        n = number(at + 8, 8), block = number(at + 16, 8);
+    if (n > bytes_.size()) return;
+    if (n <= page) return seal(block, 14 + n * entry_bytes);
+    const std::uint64_t prefix = 14 + ((n - 1) / page + 8) / 8;
+    seal(block, prefix);
+    std::uint64_t where = block + prefix + 4;
+    for (std::uint64_t done = 0; done < n; done += page) {
+      const std::uint64_t length = std::min(page, n - done) * entry_bytes;
+      seal(where, length);
+      where += length + 4;
+    }
   }
 
   std::string bytes_;
