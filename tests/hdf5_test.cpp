@@ -269,6 +269,10 @@ TEST_SUITE("hdf5") {
     write_chunk(make("unpacked_short", 17, 17, "dc"), deflated);
     write_chunk(make("unpacked_long", 15, 15, "dc"), deflated);
     write(make("good", 16, 5, "dc"));
+    const hid_t scalar = H5Screate(H5S_SCALAR), properties = dataset_properties();
+    H5Dclose(H5Dcreate2(file, "scalar", H5T_IEEE_F32LE, scalar, H5P_DEFAULT, properties, H5P_DEFAULT));
+    H5Pclose(properties);
+    H5Sclose(scalar);
     // An index of chunks is paged from 1024 on, which takes 256 MB as a Writer makes chunks.
     std::vector<float> many(4401);
     std::iota(many.begin(), many.end(), 0.0f);
@@ -286,6 +290,7 @@ TEST_SUITE("hdf5") {
     };
     check_refused("wide", "wide has [3] values in chunks of [268435456, 4] bytes");
     check_refused("growing", "growing has 1 chunks in an index of kind 4");
+    check_refused("scalar", "scalar has no dimensions");
     check_refused("brief", "brief declares a chunk of 2 bytes");
     check_refused("part", "part has 8 bytes from row 0 on instead of 64");
     check_refused("skipped", "skipped has a chunk that was not put through its filters");

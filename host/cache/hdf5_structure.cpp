@@ -283,6 +283,7 @@ Dataset Structure::dataset(const std::string& path) const {
   Dataset set;
   std::tie(set.type, set.n_element_bytes) = read_type(*type);
   set.shape = read_shape(*space);
+  if (set.shape.empty()) damaged("{} has no dimensions", path);
   if (std::ranges::count(set.shape, std::uint64_t{0}) != 0) return set;
   set.is_compressed = filters && read_filters(*filters, path);
   check_size(set, path);
