@@ -304,6 +304,40 @@ TEST_SUITE("hdf5") {
     check_refused("unpacked_long", "unpacked_long: its values from row 0 on cannot be unpacked");
   }
 
+  TEST_CASE("one chunk in many places does not make a small file a large one") {
+    const TemporaryFolder folder;
+    constexpr std::size_t n_chunks = 8, n_in_chunk = 4096, n_entry_bytes = 8 + 3 + 4;
+    // The first chunk is of numbers that do not compress, the others of zeros.
+    std::vector<float> values(n_chunks * n_in_chunk);
+    for (std::size_t i = 0; i < n_in_chunk; ++i) values[i] = std::sin(static_cast<float>(i));
+    const hsize_t n = values.size(), chunk = n_in_chunk;
+    const hid_t file = craft(folder / "crafted.h5"), space = H5Screate_simple(1, &n, nullptr),
+                creation = dataset_properties();
+    H5Pset_chunk(creation, 1, &chunk);
+    H5Pset_deflate(creation, 1);
+    H5Pset_fletcher32(creation);
+    const hid_t set = H5Dcreate2(file, "x", H5T_IEEE_F32LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    REQUIRE(H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0);
+    H5Dclose(set);
+    H5Pclose(creation);
+    H5Sclose(space);
+    H5Fclose(file);
+    CHECK(hdf5::Reader(folder / "crafted.h5").floats("x") == values);
+
+    // The index then names the first chunk eight times: each is whole, all lie in the file.
+    std::string image = test::read_bytes(folder / "crafted.h5");
+    const std::size_t block = image.find("FADB"), first = block + 14, end = first + n_chunks * n_entry_bytes;
+    REQUIRE(end + 4 <= image.size());
+    for (std::size_t entry = first + n_entry_bytes; entry < end; entry += n_entry_bytes)
+      image.replace(entry, n_entry_bytes, image, first, n_entry_bytes);
+    const std::uint32_t checksum = hdf5::lookup3(std::as_bytes(std::span(image).subspan(block, end - block)));
+    for (std::size_t i = 0; i < 4; ++i) image[end + i] = static_cast<char>(checksum >> 8 * i);
+    test::write_bytes(folder / "crafted.h5", image);
+    CHECK_THROWS_WITH_AS(hdf5::Reader(folder / "crafted.h5").floats("x"),
+                         doctest::Contains("the chunks of x have more bytes than the file"),
+                         hdf5::DamagedFile);
+  }
+
   TEST_CASE("a string with a NUL is refused rather than cut") {
     hdf5::Writer writer;
     CHECK_THROWS_WITH_AS(writer.strings("s", std::vector{std::string("a\0b", 3)}), doctest::Contains("NUL"),
