@@ -30,7 +30,7 @@ constexpr Index first_input(Index phase) {
 }
 
 // scipy.signal.resample_poly's default: a sinc under a Kaiser window of beta 5, of unit gain at 0 Hz.
-std::vector<float> resampling_taps() {
+std::vector<float> make_resampling_taps() {
   std::vector<double> filter;
   double sum = 0;
   for (int i = -half_length; i <= half_length; ++i) {
@@ -45,6 +45,12 @@ std::vector<float> resampling_taps() {
     for (Index i = 0; n_phases * i <= latest; ++i)
       taps[at(phase * n_taps + i)] = static_cast<float>(n_phases * filter[at(latest - n_phases * i)] / sum);
   }
+  return taps;
+}
+
+// Once for all threads: what the Bessel function calls, lgamma, writes a variable of the process.
+const std::vector<float>& resampling_taps() {
+  static const std::vector<float> taps = make_resampling_taps();
   return taps;
 }
 
@@ -98,7 +104,6 @@ bool find_first_three(const double* re, const double* im, Index stride, Formants
 
 FormantAnalyser::FormantAnalyser(const SpeechKernels& kernels)
     : kernels_(kernels),
-      taps_(resampling_taps()),
       tile_(at((win_length + order) * kernels.root_lanes)),
       sums_(at((order + 1) * kernels.root_lanes)),
       polynomials_(sums_.size()),
@@ -115,7 +120,7 @@ void FormantAnalyser::resample(std::span<const float> samples) {
   std::copy(samples.begin(), samples.end(), padded_.begin() + input_padding);
   const Index n = (n_samples * n_phases + step - 1) / step;
   samples_.assign(at(n + win_length + hop_length), 0.0f);
-  kernels_.resample_by_5_8(padded_.data(), n, taps_.data(), samples_.data());
+  kernels_.resample_by_5_8(padded_.data(), n, resampling_taps().data(), samples_.data());
   for (Index i = n - 1; i > 0; --i) samples_[at(i)] -= static_cast<float>(pre_emphasis) * samples_[at(i - 1)];
 }
 

@@ -34,7 +34,6 @@ class FormantAnalyser {
   void resample(std::span<const float> samples);
 
   SpeechKernels kernels_;
-  std::vector<float> taps_;     // see resample
   std::vector<double> window_;  // Hamming
   std::vector<float> padded_;
   std::vector<float> samples_;  // at 10 kHz, pre-emphasised
