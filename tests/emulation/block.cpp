@@ -44,6 +44,7 @@ struct Runner {
   Block block;
   std::vector<std::uint32_t> order;
   std::mt19937_64 random;
+  bool left_frames = false;  // by a block that was given up
 };
 Runner& runner() {
   static thread_local Runner runner;
@@ -181,6 +182,8 @@ void arrange(std::vector<std::uint32_t>& order, std::uint32_t n, FiberOrder how,
 void run_block(Block& block) {
   begin_block(block);
   Runner& r = runner();
+  if (r.left_frames) r.stacks.forget_frames();
+  r.left_frames = true;
   arrange(r.order, block.n_threads, block.options.order, r.random);
   while (block.n_done < block.n_threads) {
     if (block.options.order == FiberOrder::random) std::shuffle(r.order.begin(), r.order.end(), r.random);
@@ -197,6 +200,7 @@ void run_block(Block& block) {
       throw Fault(fmt::format("{}: deadlock: {}", describe_block(block), describe_waiting(block)));
     release_barrier(block);
   }
+  r.left_frames = false;
   end_of_block();
 }
 

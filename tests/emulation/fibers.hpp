@@ -44,8 +44,10 @@ class FiberStacks {
   FiberStacks(const FiberStacks&) = delete;
   FiberStacks& operator=(const FiberStacks&) = delete;
 
-  // Usable part of stack `i`. Forgets what AddressSanitizer knew of its former owner.
-  void* stack(int i);
+  // Usable part of stack `i`.
+  void* stack(int i) const;
+  // Forgets what AddressSanitizer knows of the frames of fibers that did not end.
+  void forget_frames();
   std::size_t usable_size() const { return stack_size_ - guard_size; }
   // Which stack holds `address`; -1 if none.
   int holder(std::uintptr_t address) const {

@@ -39,6 +39,12 @@ void join_knowledge(Block& block, unsigned base, unsigned mask) {
   }
 }
 
+// Whether `thread` is still to come to the operation for which `me` waits.
+bool is_awaited(const Thread& me, const Thread& thread) {
+  return thread.state != ThreadState::done &&
+         !(thread.state == ThreadState::at_warp_operation && thread.mask >> me.lane() & 1);
+}
+
 struct Shuffle {
   const void* value;
   void* result;
@@ -74,26 +80,27 @@ void warp_operation(const char* operation, unsigned mask, void* argument, Comple
   me.mask = mask;
   me.argument = argument;
   me.state = ThreadState::at_warp_operation;
+  // Mostly a neighbour is still to come, in whatever order: then the last to arrive looks at them all.
+  const auto awaits = [&](unsigned lane) {
+    return lane < n_lanes && mask >> lane & 1 && is_awaited(me, block.threads[base + lane]);
+  };
+  if (awaits(me.lane() + 1) || awaits(me.lane() - 1)) return me.fiber.suspend();
   std::array<void*, warp_size> arguments{};
   bool all_here = true;
   for (unsigned lane = 0; lane < n_lanes; ++lane) {
     if (!(mask >> lane & 1)) continue;
     Thread& other = block.threads[base + lane];
-    if (other.state == ThreadState::done) {
-      if (!block.options.allow_exited_threads)
-        fault(fmt::format("{}({:#010x}) in {}: lane {} is in the mask and has ended", operation, mask,
-                          describe(site), lane));
-    } else if (other.state == ThreadState::at_warp_operation && other.mask >> me.lane() & 1) {
+    if (is_awaited(me, other)) {
+      all_here = false;
+    } else if (other.state != ThreadState::done) {
       check_agreement(me, other);
       arguments[lane] = other.argument;
-    } else {
-      all_here = false;
+    } else if (!block.options.allow_exited_threads) {
+      fault(fmt::format("{}({:#010x}) in {}: lane {} is in the mask and has ended", operation, mask,
+                        describe(site), lane));
     }
   }
-  if (!all_here) {
-    me.fiber.suspend();
-    return;
-  }
+  if (!all_here) return me.fiber.suspend();
   if (complete) complete(arguments.data());
   if (orders_memory) join_knowledge(block, base, mask);
   for (unsigned lane = 0; lane < n_lanes; ++lane)
