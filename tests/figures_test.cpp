@@ -253,6 +253,8 @@ TEST_SUITE("figures") {
           "% to "
           "42.0 %: more recordings would help.");
     CHECK_FALSE(learning_drawing(results, column_width, 100).shapes.empty());
+    results.learning_curve["points"][2]["std_test_accuracy"] = 0.051;
+    CHECK(contains(learning_finding(results), "may help, but the folds differ by more than that (+- 5.1 %)"));
     results.learning_curve["points"][0]["mean_test_accuracy"] = 0.385;
     CHECK(contains(learning_finding(results), "would hardly help"));
     results.learning_curve["points"][1].erase("n_train");

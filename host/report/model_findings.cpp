@@ -351,8 +351,12 @@ std::string learning_finding(const Results& results) {
       "From {:.0f} to {:.0f} training clips, a network's accuracy on the test clips of its fold goes from {} "
       "to {}",
       half->n_train, most.n_train, percent(half->test_accuracy), percent(most.test_accuracy));
-  if (gain > 1) return text + ": more recordings would help.";
-  return text + ": more recordings of this kind would hardly help.";
+  if (gain <= 1) return text + ": more recordings of this kind would hardly help.";
+  const double spread = 100 * std::max(most.test_std, half->test_std);
+  if (gain > spread) return text + ": more recordings would help.";
+  return text +
+         fmt::format(": more recordings may help, but the folds differ by more than that (+- {:.1f} %).",
+                     spread);
 }
 
 std::string throughput_finding(const Results& results) {
