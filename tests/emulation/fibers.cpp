@@ -91,11 +91,6 @@ void Fiber::resume() {
 }
 
 void Fiber::leave(bool for_good) {
-  if (for_good) {  // the frames from here up never return, which is when AddressSanitizer forgets them
-    constexpr std::size_t more_than_this_frame = 4096;
-    char* const begin = static_cast<char*>(__builtin_frame_address(0)) - more_than_this_frame;
-    unpoison(begin, static_cast<std::size_t>(static_cast<char*>(stack_) + stack_size_ - begin));
-  }
   start_switch(for_good ? nullptr : &fake_stack_, scheduler.stack, scheduler.stack_size);
 #ifdef MELGRAD_FIBERS_BY_UCONTEXT
   swapcontext(&context_, &scheduler.context);

@@ -46,7 +46,8 @@ class FiberStacks {
 
   // Usable part of stack `i`.
   void* stack(int i) const;
-  // Forgets what AddressSanitizer knows of the frames of fibers that did not end.
+  // Forgets what AddressSanitizer knows of the frames of fibers that did not end. Of those that did, only the
+  // first are left, and the next fiber's lie in their places.
   void forget_frames();
   std::size_t usable_size() const { return stack_size_ - guard_size; }
   // Which stack holds `address`; -1 if none.
