@@ -32,6 +32,13 @@ BenchRow example_row() {
           .flops = 6e9};
 }
 
+// A shell script that can be run.
+std::filesystem::path write_program(const std::filesystem::path& file, const std::string& script) {
+  write_bytes(file, "#!/bin/sh\n" + script);
+  std::filesystem::permissions(file, std::filesystem::perms::owner_all);
+  return file;
+}
+
 const std::vector<MachinePeaks> example_peaks = {{.n_threads = 1,
                                                   .copy_bytes_per_second = 8e9,
                                                   .fma_flops_per_second = 60e9,
@@ -108,39 +115,73 @@ TEST_SUITE("bench") {
     CHECK(waveform.duration_s() == doctest::Approx(3.7));
   }
 
-  TEST_CASE("a peer's least time is the sum of its parts' least times") {
+  TEST_CASE("a peer takes turns with melgrad, part by part, and is compared with its neighbours in time") {
     const test::TemporaryFolder folder;
-    // A peer of two parts: 1 and 4 s, the second time 3 and 2 s.
-    write_bytes(folder / "python", R"(#!/bin/sh
+    // A peer of two parts: 1 and 4 s, in a second process 6 and 4 s.
+    const auto python = write_program(folder / "python", R"(
 cd "${0%/*}"
-seconds='1, 4'
-[ ! -e second ] || seconds='3, 2'
+first=1
+[ ! -e second ] || first=6
 touch second
-echo '{"peer": "p", "version": "1", "values": [7], "cpu_seconds": ['"$seconds"']}'
+echo '{"version": "1.2", "n_parts": 2}'
+while read -r part; do
+  echo "$part" >> parts
+  if [ "$part" = 0 ]; then seconds=$first; else seconds=4; fi
+  echo '{"cpu_seconds": '$seconds'}'
+done
+echo '{"values": [7]}'
 )");
-    std::filesystem::permissions(folder / "python", std::filesystem::perms::owner_all);
-    int n_calls = 0;
-    const PeerComparison comparison = compare_with_peer(
-        folder / "python", "p", Json::object(), folder.path(), [&] { ++n_calls; }, 2, 0);
-    CHECK(n_calls == 5);  // one warms up
-    CHECK(comparison.peer_seconds.minimum == 3);
-    CHECK(comparison.peer_seconds.median == 5);
-    CHECK(comparison.ratio == 3 / comparison.our_seconds.minimum);
-    CHECK(comparison.peer.values == std::vector<double>{7});
+    std::vector<double> ours = {9, 1, 1, 3,
+                                2, 4, 2};  // the first warms up; then three beside each process's parts
+    std::size_t n_calls = 0;
+    const auto our_seconds = [&] { return ours.at(n_calls++); };
+    const PeerComparison comparison =
+        compare_with_peer(python, "p", Json::object(), folder.path(), our_seconds, 2, 0);
+    CHECK(n_calls == 7);
+    CHECK(comparison.version == "1.2");
+    CHECK(comparison.values == std::vector<double>{7});
+    CHECK(comparison.peer_seconds.minimum == 5);
+    CHECK(comparison.peer_seconds.maximum == 10);
+    CHECK(comparison.our_seconds.median == 2);
+    // beside the first process (1 + 2) / 2, beside the second (3 + 3) / 2
+    CHECK(comparison.ratio.minimum == doctest::Approx(5 / 1.5));
+    CHECK(comparison.ratio.maximum == doctest::Approx(5 / 1.5));
+    CHECK(comparison.ratio.value == doctest::Approx(15 / 4.5));
+    CHECK(read_bytes(folder / "parts") == "0\n1\n0\n1\n");
+
     n_calls = 0;
-    compare_with_peer(
-        folder / "python", "p", Json::object(), folder.path(), [&] { ++n_calls; }, 1, 11);
-    CHECK(n_calls == 7);  // three repeats of 5 s
+    ours.assign(100, 2);
+    compare_with_peer(python, "p", Json::object(), folder.path(), our_seconds, 1, 11);
+    CHECK(n_calls == 6);  // two rounds of 10 s
+  }
+
+  TEST_CASE("a peer that ends, is killed or babbles is an error with its last words") {
+    const test::TemporaryFolder folder;
+    const auto compare = [&](const std::string& script) {
+      const auto python = write_program(folder / "python", script);
+      compare_with_peer(
+          python, "p", Json::object(), folder.path(), [] { return 1.0; }, 1, 0);
+    };
+    const std::string named = "peer p (" + (folder / "python").string() + ") ";
+    CHECK_THROWS_WITH_AS(compare("echo no memory >&2; exit 3"),
+                         (named + "ended with status 3: no memory\n").c_str(), Error);
+    CHECK_THROWS_WITH_AS(compare("echo '{\"version\": \"1\", \"n_parts\": 1}'; read -r part; kill -9 $$"),
+                         (named + "was ended by signal 9: ").c_str(), Error);
+    CHECK_THROWS_WITH_AS(compare("echo 17"), (named + "answers '17': no version").c_str(), Error);
+    CHECK_THROWS_WITH_AS(compare("echo '{}'; cat"), (named + "answers '{}': no version").c_str(), Error);
+    CHECK_THROWS_WITH_AS(
+        compare_with_peer(
+            folder / "none", "p", Json::object(), folder.path(), [] { return 1.0; }, 1, 0),
+        ((folder / "none").string() + ": cannot be started: No such file or directory").c_str(), Error);
   }
 
   TEST_CASE("bench --peers names the peers that an interpreter lacks, and does the rest") {
     const test::TemporaryFolder folder;
     // An interpreter without any library: -S leaves out site-packages, -I the user's.
-    write_bytes(folder / "python", "#!/bin/sh\nexec python3 -I -S \"$@\"\n");
-    std::filesystem::permissions(folder / "python", std::filesystem::perms::owner_all);
+    const auto python = write_program(folder / "python", "exec python3 -I -S \"$@\"\n");
     const ProgramRun run =
-        run_melgrad({"bench", "--peers", folder / "python", "--work", "features", "--clips", "4", "--repeats",
-                     "1", "--threads", "1", "--device", "cpu", "--json", "--quiet"});
+        run_melgrad({"bench", "--peers", python, "--work", "features", "--clips", "4", "--repeats", "1",
+                     "--threads", "1", "--device", "cpu", "--json", "--quiet"});
     REQUIRE_MESSAGE(run.status == 0, run.err);
     const Json json = Json::parse(run.out);
     CHECK(json["peaks"].size() == 1);

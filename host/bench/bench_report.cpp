@@ -67,7 +67,10 @@ Json to_json(const BenchRow& row, const std::vector<MachinePeaks>& peaks) {
                {"cpu_seconds", to_json(row.cpu_seconds)},
                {"cpu_spread", spread_of(row)}});
   if (row.wall_seconds.median > 0) json["wall_seconds"] = to_json(row.wall_seconds);
-  if (row.ratio > 0) json["cpu_time_ratio"] = row.ratio;
+  if (row.ratio.value > 0) {
+    json["cpu_time_ratio"] = row.ratio.value;
+    json["cpu_time_ratio_range"] = {row.ratio.minimum, row.ratio.maximum};
+  }
   if (!row.note.empty()) json["note"] = row.note;
   const Rates rates = rates_of(row, peaks);
   Json per_second = {{"units", rates.units}};
@@ -117,16 +120,15 @@ BenchRow BenchRow::of_peer(const PeerComparison& comparison, double n_peer_units
   const double part = n_peer_units / n_units;
   for (double* amount : {&row.n_units, &row.audio_seconds, &row.n_samples, &row.bytes, &row.flops})
     *amount *= part;
-  row.who = fmt::format("{} {}", name, comparison.peer.version);
-  row.missing = comparison.peer.missing;
+  row.who = fmt::format("{} {}", name, comparison.version);
+  row.missing = comparison.missing;
   row.cpu_seconds = comparison.peer_seconds;
   row.wall_seconds = {};
   row.note.clear();
   if (!row.missing.empty()) return row;
   row.ratio = comparison.ratio;
-  row.note = fmt::format("least {} and beside it melgrad's {}; {}",
-                         duration_text(row.cpu_seconds.minimum / n_peer_units),
-                         duration_text(comparison.our_seconds.minimum / n_peer_units), checked);
+  row.note = fmt::format("beside it melgrad's {}; {}",
+                         duration_text(comparison.our_seconds.median / n_peer_units), checked);
   return row;
 }
 
@@ -150,7 +152,9 @@ std::string bench_text(const BenchReport& report, const std::vector<MachinePeaks
     }
     text += fmt::format("{:>11} of CPU per {:<5} +-{:>3.0f} %",
                         duration_text(row.cpu_seconds.median / row.n_units), row.unit, 100 * spread_of(row));
-    if (row.ratio > 0) text += fmt::format("  {:>6.1f} times melgrad's", row.ratio);
+    if (row.ratio.value > 0)
+      text += fmt::format("  {:>6.1f} times melgrad's ({:.1f} to {:.1f})", row.ratio.value, row.ratio.minimum,
+                          row.ratio.maximum);
     text += fmt::format("  {}", rates_text(row, peaks));
     if (!row.note.empty()) text += "; " + row.note;
     text += '\n';

@@ -157,10 +157,11 @@ void add_peers(std::span<const char* const> names, const BenchRow& ours,
   const std::vector<double> our_means = feature_means(work());
   for (const char* name : names) {
     progress.begin(fmt::format("features: {}", name), 0);
-    const PeerComparison comparison = compare_with_peer(options.python, name, request, folder, work,
-                                                        options.repeats, options.least_peer_seconds);
+    const PeerComparison comparison = compare_with_peer(
+        options.python, name, request, folder, [&] { return cpu_seconds_of(work); }, options.repeats,
+        options.least_peer_seconds);
     report.rows.push_back(ours.of_peer(comparison, static_cast<double>(request["clips"].size()), name,
-                                       agreement(our_means, comparison.peer.values)));
+                                       agreement(our_means, comparison.values)));
   }
 }
 

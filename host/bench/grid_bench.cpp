@@ -63,21 +63,19 @@ BenchRow measure_peer(const Dataset& dataset, const std::vector<MlpJob>& jobs,
   NoProgress quiet;
   const TrainingSet training_set{dataset.features.view(), dataset.labels, dataset.n_classes()};
   for (std::size_t i = 0; i < jobs.size(); i += n_per_stratum) {
-    const PeerResult peer = run_peer(options.python, "scikit-learn",
-                                     training_peer_request(dataset, jobs[i].rows, *jobs[i].scaling,
-                                                           jobs[i].spec, fitted[i].progress.n_iter, folder),
-                                     folder);
-    row.who = fmt::format("scikit-learn {}", peer.version);
-    row.missing = peer.missing;
-    if (!peer.missing.empty()) return row;
-    theirs += peer.cpu_seconds.front();
-    const double before = process_cpu_seconds();
-    Trainer(engine).fit(training_set, {&jobs[i], 1}, quiet);
-    ours += process_cpu_seconds() - before;
+    Peer peer(options.python, "scikit-learn",
+              training_peer_request(dataset, jobs[i].rows, *jobs[i].scaling, jobs[i].spec,
+                                    fitted[i].progress.n_iter, folder),
+              folder);
+    row.who = fmt::format("scikit-learn {}", peer.version());
+    row.missing = peer.missing();
+    if (!row.missing.empty()) return row;
+    theirs += peer.do_part(0);
+    ours += cpu_seconds_of([&] { Trainer(engine).fit(training_set, {&jobs[i], 1}, quiet); });
     ++row.n_units;
   }
   row.cpu_seconds = median_range({theirs});
-  row.ratio = theirs / ours;
+  row.ratio = {theirs / ours, theirs / ours, theirs / ours};
   return row;
 }
 
@@ -131,7 +129,7 @@ BenchReport bench_grid(const Manifest& manifest, const BenchOptions& options, Pr
     if (options.python.empty()) continue;
     BenchRow peer = measure_peer(dataset, jobs, fitted, options, *engine, folder.path());
     peer.work = report.rows.back().work;
-    theirs += of_all * peer.ratio;
+    theirs += of_all * peer.ratio.value;
     report.rows.push_back(peer);
   }
   report.rows.push_back(

@@ -13,6 +13,12 @@ MedianRange median_range(std::vector<double> values) {
   return {median, values.front(), values.back()};
 }
 
+double cpu_seconds_of(const std::function<void()>& work) {
+  const double begin = process_cpu_seconds();
+  work();
+  return process_cpu_seconds() - begin;
+}
+
 Timing measure(const std::function<void()>& work, int repeats) {
   work();
   std::vector<double> cpu, wall;

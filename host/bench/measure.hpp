@@ -16,6 +16,16 @@ struct MedianRange {
 // Of at least one value.
 MedianRange median_range(std::vector<double> values);
 
+// How many times as long something takes, between one measurement and another from `minimum` to `maximum`.
+struct Ratio {
+  double value = 0;  // 0: nothing was compared
+  double minimum = 0;
+  double maximum = 0;
+};
+
+// Seconds of CPU that work takes, all threads together.
+double cpu_seconds_of(const std::function<void()>& work);
+
 struct Timing {
   MedianRange cpu_seconds;
   MedianRange wall_seconds;

@@ -1,14 +1,17 @@
 #include "host/bench/peers.hpp"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 #include <iterator>
-#include <numeric>
+#include <optional>
 #include <system_error>
 
 #include "host/core/error.hpp"
@@ -32,81 +35,168 @@ std::string read_text(const std::filesystem::path& file) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-// Runs argv without a shell, its output going to files. Returns the exit status, or 128 + the signal.
-int run(std::vector<std::string> arguments, const std::filesystem::path& out,
-        const std::filesystem::path& err) {
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  pid_t child = 0;
-  const int error = posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) fail("{}: cannot be started: {}", arguments[0], std::system_category().message(error));
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 }  // namespace
 
-PeerResult run_peer(const std::string& python, const std::string& peer, const Json& request,
-                    const std::filesystem::path& folder) {
+// A program started without a shell, that reads and answers in lines; its errors go to a file.
+class Peer::Process {
+ public:
+  Process(std::vector<std::string> arguments, std::filesystem::path errors) : errors_(std::move(errors)) {
+    int sockets[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
+      fail("{}: no socket: {}", arguments[0], std::system_category().message(errno));
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, sockets[1], STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, sockets[1], STDOUT_FILENO);
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, errors_.c_str(), O_WRONLY | O_CREAT | O_TRUNC,
+                                     0600);
+    const int error = posix_spawnp(&id_, argv[0], &actions, nullptr, argv.data(), environ);
+    posix_spawn_file_actions_destroy(&actions);
+    ::close(sockets[1]);
+    socket_ = sockets[0];
+    if (error != 0) {
+      ::close(socket_);
+      fail("{}: cannot be started: {}", arguments[0], std::system_category().message(error));
+    }
+  }
+  ~Process() {
+    ::close(socket_);
+    if (!has_ended_) {
+      ::kill(id_, SIGKILL);
+      wait();
+    }
+  }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  // What is sent to a process that has ended is lost; the answer that does not come tells so.
+  void send(const std::string& text) {
+    static_cast<void>(::send(socket_, text.data(), text.size(), MSG_NOSIGNAL));
+  }
+  void send_no_more() { ::shutdown(socket_, SHUT_WR); }
+
+  // Its next line, without the line's end; nothing where there is none.
+  std::optional<std::string> read_line() {
+    for (;;) {
+      if (const std::size_t end = unread_.find('\n'); end != std::string::npos) {
+        std::string line = unread_.substr(0, end);
+        unread_.erase(0, end + 1);
+        return line;
+      }
+      char bytes[4096];
+      const ssize_t n = ::read(socket_, bytes, sizeof bytes);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return std::nullopt;
+      unread_.append(bytes, static_cast<std::size_t>(n));
+    }
+  }
+
+  // How a process ended that has closed its output, with the last of its errors.
+  std::string last_words() {
+    const int status = wait();
+    std::string words = read_text(errors_);
+    if (words.size() > 400) words.erase(0, words.size() - 400);
+    return WIFSIGNALED(status) ? fmt::format("was ended by signal {}: {}", WTERMSIG(status), words)
+                               : fmt::format("ended with status {}: {}", WEXITSTATUS(status), words);
+  }
+
+ private:
+  int wait() {
+    int status = 0;
+    while (::waitpid(id_, &status, 0) < 0 && errno == EINTR) {
+    }
+    has_ended_ = true;
+    return status;
+  }
+
+  std::filesystem::path errors_;
+  pid_t id_ = 0;
+  int socket_ = -1;
+  bool has_ended_ = false;
+  std::string unread_;
+};
+
+Peer::Peer(const std::string& python, const std::string& name, const Json& request,
+           const std::filesystem::path& folder)
+    : who_(fmt::format("peer {} ({})", name, python)) {
   const auto script = folder / "peers.py", request_file = folder / "request.json";
-  const auto out = folder / "out.json", err = folder / "err.txt";
   write_text(script, peers_script);
   write_text(request_file, request.dump());
-  const int status = run({python, script.string(), peer, request_file.string()}, out, err);
-  if (status != 0) {
-    std::string words = read_text(err);
-    if (words.size() > 400) words.erase(0, words.size() - 400);
-    fail("peer {} ({}) ended with status {}: {}", peer, python, status, words);
+  process_ = std::make_unique<Process>(
+      std::vector<std::string>{python, script.string(), name, request_file.string()}, folder / "errors.txt");
+  const Answer first = answer();
+  if (first.json.contains("missing")) {
+    missing_ = member<std::string>(first, "missing");
+    return;
   }
-  const Json answer = Json::parse(read_text(out), nullptr, false);
-  if (answer.is_discarded() || !answer.contains("peer")) fail("peer {} ({}) gave no answer", peer, python);
-  PeerResult result{.peer = peer, .version = "", .missing = "", .cpu_seconds = {}, .values = {}};
-  if (answer.contains("missing")) {
-    result.missing = answer["missing"].get<std::string>();
-    return result;
-  }
-  result.version = answer.at("version").get<std::string>();
-  result.cpu_seconds = answer.at("cpu_seconds").get<std::vector<double>>();
-  result.values = answer.at("values").get<std::vector<double>>();
-  return result;
+  version_ = member<std::string>(first, "version");
+  n_parts_ = member<int>(first, "n_parts");
 }
 
-PeerComparison compare_with_peer(const std::string& python, const std::string& peer, const Json& request,
-                                 const std::filesystem::path& folder, const std::function<void()>& ours,
+Peer::~Peer() = default;
+
+Peer::Answer Peer::answer() {
+  const std::optional<std::string> line = process_->read_line();
+  if (!line) fail("{} {}", who_, process_->last_words());
+  return {*line, Json::parse(*line, nullptr, false)};
+}
+
+template <class Value>
+Value Peer::member(const Answer& answer, const char* name) {
+  try {
+    return answer.json.at(name).get<Value>();
+  } catch (const Json::exception&) {
+    fail("{} answers '{}': no {}", who_, answer.line, name);
+  }
+}
+
+double Peer::do_part(int part) {
+  process_->send(fmt::format("{}\n", part));
+  return member<double>(answer(), "cpu_seconds");
+}
+
+std::vector<double> Peer::values() {
+  process_->send_no_more();
+  return member<std::vector<double>>(answer(), "values");
+}
+
+PeerComparison compare_with_peer(const std::string& python, const std::string& name, const Json& request,
+                                 const std::filesystem::path& folder, const std::function<double()>& ours,
                                  int repeats, double least_peer_seconds) {
-  std::vector<double> our_seconds, peer_seconds, least;
-  const auto time_ours = [&] {
-    const double begin = process_cpu_seconds();
-    ours();
-    our_seconds.push_back(process_cpu_seconds() - begin);
-  };
-  ours();  // warms up
   PeerComparison comparison;
-  double seconds = 0;
-  for (int repeat = 0; repeat < repeats || seconds < least_peer_seconds; ++repeat) {
-    time_ours();
-    comparison.peer = run_peer(python, peer, request, folder);
-    if (!comparison.peer.missing.empty()) return comparison;
-    const std::vector<double>& parts = comparison.peer.cpu_seconds;
-    peer_seconds.push_back(std::accumulate(parts.begin(), parts.end(), 0.0));
-    seconds += peer_seconds.back();
-    if (least.empty()) least = parts;
-    std::ranges::transform(least, parts, least.begin(), [](double a, double b) { return std::min(a, b); });
-    time_ours();
+  std::vector<double> our_seconds, peer_seconds, ratios;
+  double all_theirs = 0, all_ours = 0;
+  ours();  // warms up
+  for (int repeat = 0; repeat < repeats; ++repeat) {
+    Peer peer(python, name, request, folder);
+    comparison.missing = peer.missing();
+    if (!comparison.missing.empty()) return comparison;
+    comparison.version = peer.version();
+    double theirs = 0, beside = 0;
+    our_seconds.push_back(ours());
+    do {
+      double work = 0;
+      for (int part = 0; part < peer.n_parts(); ++part) {
+        const double before = our_seconds.back();
+        work += peer.do_part(part);
+        our_seconds.push_back(ours());
+        beside += 0.5 * (before + our_seconds.back()) / peer.n_parts();
+      }
+      peer_seconds.push_back(work);
+      theirs += work;
+    } while (theirs < least_peer_seconds / repeats);
+    comparison.values = peer.values();
+    ratios.push_back(theirs / beside);
+    all_theirs += theirs;
+    all_ours += beside;
   }
   comparison.peer_seconds = median_range(peer_seconds);
-  comparison.peer_seconds.minimum = std::accumulate(least.begin(), least.end(), 0.0);
   comparison.our_seconds = median_range(our_seconds);
-  comparison.ratio = comparison.peer_seconds.minimum / comparison.our_seconds.minimum;
+  comparison.ratio = {all_theirs / all_ours, *std::ranges::min_element(ratios),
+                      *std::ranges::max_element(ratios)};
   return comparison;
 }
 

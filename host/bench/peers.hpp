@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,34 +12,58 @@
 
 namespace melgrad {
 
-struct PeerResult {
-  std::string peer;                 // "scikit-learn"
-  std::string version;              // of the library
-  std::string missing;              // why it could not run, else empty
-  std::vector<double> cpu_seconds;  // of each part of the request's work: some clips, a fit, a candidate
-  std::vector<double> values;       // what it computed, for a comparison
+// A process of tools/peers/peers.py (embedded in this program) at work on a request that the script
+// documents: it does one part of the work each time that it is told to. `folder` gets the script, the request
+// and the peer's last words. python: an interpreter's name or path. An interpreter that cannot be started and
+// a peer that fails are Errors; a library that is not installed is said by missing().
+class Peer {
+ public:
+  Peer(const std::string& python, const std::string& name, const Json& request,
+       const std::filesystem::path& folder);
+  ~Peer();
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
+
+  const std::string& missing() const { return missing_; }  // why it cannot work, else empty
+  const std::string& version() const { return version_; }  // of the library
+  int n_parts() const { return n_parts_; }                 // some clips, a fit, a candidate
+  double do_part(int part);                                // its seconds of CPU
+  // What it computed, for a comparison: after each part was done at least once; the last call.
+  std::vector<double> values();
+
+ private:
+  class Process;
+
+  struct Answer {
+    std::string line;
+    Json json;
+  };
+  Answer answer();  // the process's next line
+  template <class Value>
+  Value member(const Answer& answer, const char* name);
+
+  std::string who_;
+  std::unique_ptr<Process> process_;
+  std::string missing_, version_;
+  int n_parts_ = 0;
 };
 
-// Runs one peer of tools/peers/peers.py (embedded in this program) on a request that it documents, in
-// `folder`. python: an interpreter's name or path. An interpreter that cannot be started or a peer that fails
-// is an Error with the peer's last words; a library that is not installed is a result that says so.
-PeerResult run_peer(const std::string& python, const std::string& peer, const Json& request,
-                    const std::filesystem::path& folder);
-
-// A peer beside the same work of ours, again and again: ours, the peer, ours. Neighbours on a shared machine
-// slow either of them down, never speed one up: what can be compared is the least time of each (as Python's
-// timeit says), where each had as many chances in the same minutes. The less a piece of work takes, the
-// likelier it is once undisturbed: the least time of a peer, who takes many times as long, is the sum of its
-// parts' least times. A peer gets `repeats`, and more of them until it has had `least_peer_seconds` of CPU
-// time: each is a process of its own, and where its memory lies is luck, too.
+// A peer and the same work of ours take turns: ours, a part of the peer's, ours, its next part, .. A shared
+// machine's speed changes by a third, by the second and by the minute; what both do in the same minutes, each
+// part between two neighbours, sees the same of it. The peer has `least_peer_seconds` of CPU time at least,
+// in `repeats` processes: where the memory of each lies is luck, too.
 struct PeerComparison {
-  PeerResult peer;           // the last repeat's
-  MedianRange peer_seconds;  // CPU time of all parts; the minimum: the sum of the parts' least times
-  MedianRange our_seconds;   // CPU time of ours
-  double ratio = 0;          // the peer's minimum over ours; 0: it is missing
+  std::string missing;         // why the peer could not work: then there are no figures
+  std::string version;         // of the peer's library
+  std::vector<double> values;  // what the peer computed
+  MedianRange peer_seconds;    // CPU time of all parts
+  MedianRange our_seconds;     // CPU time of ours
+  // The peer's CPU time over that of ours in its turns: of all turns, and of the processes at either end.
+  Ratio ratio;
 };
-PeerComparison compare_with_peer(const std::string& python, const std::string& peer, const Json& request,
-                                 const std::filesystem::path& folder, const std::function<void()>& ours,
+// ours: does our work, returns its seconds of CPU.
+PeerComparison compare_with_peer(const std::string& python, const std::string& name, const Json& request,
+                                 const std::filesystem::path& folder, const std::function<double()>& ours,
                                  int repeats, double least_peer_seconds);
 
 }  // namespace melgrad

@@ -21,7 +21,7 @@ struct BenchOptions {
   std::string device = "auto";  // auto: the CPU and every usable GPU; else this one, beside one thread of it
   int n_threads = 0;            // of the many-threads rows; 0: every core
   int repeats = 5;
-  double least_peer_seconds = 20;  // of CPU time for each peer, in more repeats where these take less
+  double least_peer_seconds = 30;  // of CPU time for each peer, in all repeats together
   int max_clips = 1200;            // of the data set, evenly spread
   int max_epochs = 0;              // of a fit; 0: to convergence
   std::string python;              // an interpreter that has the peers; empty: no peers
@@ -45,7 +45,7 @@ struct BenchRow {
   double bytes = 0;          // each input once and each output once
   double flops = 0;          // of the transforms, or of the matrix products
   bool flops_are_ffts = false;
-  double ratio = 0;       // least CPU time of the same work over that of melgrad beside it; 0: not compared
+  Ratio ratio = {};       // CPU time of the same work over that of melgrad beside it
   std::string note = {};  // what was checked, or is worth knowing
 
   // The row of a peer at so many units of this row's work. checked: what its values say, where it was not

@@ -71,6 +71,10 @@ BenchReport bench_training(const Manifest& manifest, const BenchOptions& options
     const MlpJob job{.spec = each, .rows = rows, .validation_rows = {}, .scaling = &scaling};
     training = Trainer(one).fit(training_set, {&job, 1}, quiet).front().progress;
   };
+  const auto epoch_seconds = [&](const MlpSpec& each) {
+    const double seconds = cpu_seconds_of([&] { train(each); });
+    return seconds / training.n_iter;
+  };
   const auto fit = [&](const MlpSpec& each) {
     const Timing timing = measure([&] { train(each); }, options.repeats);
     const int epochs = training.n_iter;
@@ -91,14 +95,16 @@ BenchReport bench_training(const Manifest& manifest, const BenchOptions& options
     Json request = training_peer_request(dataset, rows, scaling, spec, shorter.max_iter, folder.path());
     request["fits"] = peer_fits;
     const auto train_as_often = [&] {
-      for (int i = 0; i < peer_fits; ++i) train(shorter);
+      return cpu_seconds_of([&] {
+        for (int i = 0; i < peer_fits; ++i) train(shorter);
+      });
     };
     for (const char* name : {"scikit-learn", "scikit-learn-float32", "torch-training"}) {
       progress.begin(fmt::format("training: {}", name), 0);
       const PeerComparison comparison =
           compare_with_peer(options.python, name, request, folder.path(), train_as_often, options.repeats,
                             options.least_peer_seconds);
-      const std::vector<double>& loss = comparison.peer.values;
+      const std::vector<double>& loss = comparison.values;
       report.rows.push_back(ours.of_peer(
           comparison, peer_fits * shorter.max_iter, name,
           loss.empty() ? std::string()
@@ -113,7 +119,13 @@ BenchReport bench_training(const Manifest& manifest, const BenchOptions& options
   BenchRow in_bf16 = engines.front().row("training: one fit", 0, "epoch");
   try {
     in_bf16 = fit(bf16);
-    in_bf16.ratio = in_bf16.cpu_seconds.minimum / ours.cpu_seconds.minimum;
+    std::vector<double> ratios;  // of turns
+    for (int repeat = 0; repeat < options.repeats; ++repeat) {
+      const double in_float32 = epoch_seconds(spec);
+      ratios.push_back(epoch_seconds(bf16) / in_float32);
+    }
+    const MedianRange range = median_range(ratios);
+    in_bf16.ratio = {range.median, range.minimum, range.maximum};
   } catch (const Error& error) {
     in_bf16.missing = error.what();
   }

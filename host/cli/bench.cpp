@@ -58,10 +58,11 @@ Command make_bench_command(CLI::App& program, CommonOptions& common) {
       "are of peaks that\n"
       "are measured first. Peers (librosa, torch, torchaudio, scikit-learn) run on one thread, on the "
       "same clips\n"
-      "and for the same number of epochs, each repeat between two of melgrad's, and more of them until a "
-      "peer\n"
-      "had 20 s: how many times as long they take is told of the least times. Those that the interpreter\n"
-      "lacks are left out by name.");
+      "and for the same number of epochs: a peer and melgrad take turns, part by part, for 30 s of the "
+      "peer's in as\n"
+      "many processes as there are repeats. How many times as long it takes is told of all turns, and of the "
+      "processes\n"
+      "at either end. Those that the interpreter lacks are left out by name.");
   auto options = std::make_shared<BenchCommandOptions>();
   app.add_option("DATA", options->data,
                  "recordings to measure with, a folder or a CSV file; none: synthetic ones");

@@ -1,4 +1,5 @@
-"""The same work as melgrad's, done by the libraries that people use for it, timed in one process and one thread.
+"""The same work as melgrad's, done by the libraries that people use for it, timed in one process and one thread, part
+by part, so that who measures can do its own work in turn.
 
 usage: python peers.py PEER REQUEST.json        (normally started by `melgrad bench --peers PYTHON`)
 PEER      librosa | torch-features | torchaudio | scikit-learn | scikit-learn-float32 | scikit-learn-search |
@@ -6,11 +7,15 @@ PEER      librosa | torch-features | torchaudio | scikit-learn | scikit-learn-fl
 REQUEST   {"clips": [WAV, ..]}                                                       for features
           {"features": X.f32, "labels": Y.i32, "n_rows": .., "n_features": .., "epochs": .., "fits": 1, "mlp": {..}}
           for as many equal fits; and for a search "folds": 5, "grid": [{"alpha": 1e-4}, ..]
-prints    {"peer": .., "version": .., "cpu_seconds": [..], "values": [..]}  seconds of CPU of each part of the work (some
-          clips, a fit, a candidate), after a warm-up; `values` let the caller see that the same thing was computed (the
-          mean of each feature over the clips; the last loss; the best accuracy).
-          {"peer": .., "missing": reason} where a library is not installed.
+prints    {"version": .., "n_parts": ..}  after a warm-up: the library's version; parts of the work (some clips, a fit,
+          a candidate)
+          {"missing": reason}             instead, where a library is not installed
+reads     the number of a part, a line each; for each does the part and
+prints    {"cpu_seconds": ..}             of that part
+          {"values": [..]}                at the end of its input, if every part was done: they let the caller see
+          that the same thing was computed (the mean of each feature over the clips; the loss; the best accuracy)
 """
+import collections
 import json
 import os
 import sys
@@ -25,27 +30,21 @@ for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):  # they choose slower ker
 CLIPS_A_PART = 30
 
 
-def timed(work, parts):
-    """CPU seconds of work(part) for each part, and what each returned."""
-    seconds, results = [], []
-    for part in parts:
-        begin = time.process_time()
-        results.append(work(part))
-        seconds.append(time.process_time() - begin)
-    return seconds, results
+# What a peer does, in parts: do(part) returns a result, and values(the results of all parts) what was computed.
+Work = collections.namedtuple("Work", "version parts do values")
 
 
-def timed_features(clip_features, request):
+def features_work(version, clip_features, request):
     """The mean of each feature over the clips, which are PCM16 WAV files of one channel"""
     import numpy as np
 
-    def work(paths):
+    def do(paths):
         return [clip_features(path) for path in paths]
 
     clips = request["clips"]
-    work(clips[:20])
-    seconds, rows = timed(work, [clips[i:i + CLIPS_A_PART] for i in range(0, len(clips), CLIPS_A_PART)])
-    return seconds, np.mean(np.concatenate(rows), axis=0).tolist()
+    do(clips[:20])
+    parts = [clips[i:i + CLIPS_A_PART] for i in range(0, len(clips), CLIPS_A_PART)]
+    return Work(version, parts, do, lambda rows: np.mean(np.concatenate(rows), axis=0).tolist())
 
 
 def librosa_features(request):
@@ -62,7 +61,7 @@ def librosa_features(request):
         mfcc = librosa.feature.mfcc(y=samples, sr=sample_rate, n_mfcc=40).mean(axis=1)
         return np.hstack((chroma, mel, mfcc))
 
-    return librosa.__version__, *timed_features(clip_features, request)
+    return features_work(librosa.__version__, clip_features, request)
 
 
 def torch_features(request):
@@ -125,8 +124,7 @@ def torch_features(request):
         mfcc = dct @ torch.maximum(decibel, decibel.max() - 80).mean(dim=0)
         return torch.cat((chroma, mel, mfcc)).numpy()
 
-    with torch.inference_mode():
-        return torch.__version__, *timed_features(clip_features, request)
+    return features_work(torch.__version__, torch.inference_mode()(clip_features), request)
 
 
 def torchaudio_features(request):
@@ -151,8 +149,7 @@ def torchaudio_features(request):
         samples = torch.from_numpy(samples)
         return torch.cat((mel(samples).mean(dim=1), mfcc(samples).mean(dim=1))).numpy()
 
-    with torch.inference_mode():
-        return torchaudio.__version__, *timed_features(clip_features, request)
+    return features_work(torchaudio.__version__, torch.inference_mode()(clip_features), request)
 
 
 def training_data(request, dtype):
@@ -182,8 +179,8 @@ def sklearn_training(request, dtype):
         return MLPClassifier(**dict(options, max_iter=epochs)).fit(features, labels)
 
     fit(10)
-    seconds, models = timed(fit, [request["epochs"]] * request["fits"])
-    return sklearn.__version__, seconds, [float(models[-1].loss_)]
+    parts = [request["epochs"]] * request["fits"]
+    return Work(sklearn.__version__, parts, fit, lambda models: [float(models[-1].loss_)])
 
 
 def sklearn_search(request):
@@ -206,8 +203,7 @@ def sklearn_search(request):
         return GridSearchCV(estimator, candidate, cv=folds, refit=False).fit(features, labels)
 
     search(grid[0])
-    seconds, found = timed(search, grid)
-    return sklearn.__version__, seconds, [max(float(each.best_score_) for each in found)]
+    return Work(sklearn.__version__, grid, search, lambda found: [max(float(each.best_score_) for each in found)])
 
 
 def torch_training(request):
@@ -243,8 +239,7 @@ def torch_training(request):
         return total / len(labels)
 
     fit(10)
-    seconds, losses = timed(fit, [request["epochs"]] * request["fits"])
-    return torch.__version__, seconds, losses[-1:]
+    return Work(torch.__version__, [request["epochs"]] * request["fits"], fit, lambda losses: losses[-1:])
 
 
 PEERS = {"librosa": librosa_features, "torch-features": torch_features, "torchaudio": torchaudio_features,
@@ -252,12 +247,31 @@ PEERS = {"librosa": librosa_features, "torch-features": torch_features, "torchau
          "scikit-learn-float32": lambda request: sklearn_training(request, "float32"),
          "scikit-learn-search": sklearn_search, "torch-training": torch_training}
 
-if __name__ == "__main__":
-    peer = sys.argv[1]
-    with open(sys.argv[2], encoding="utf-8") as file:
+
+def main(peer, request_file):
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
+
+    def answer(fields):
+        print(json.dumps(fields), file=answers, flush=True)
+
+    with open(request_file, encoding="utf-8") as file:
         request = json.load(file)
     try:
-        version, seconds, values = PEERS[peer](request)
-        print(json.dumps({"peer": peer, "version": version, "cpu_seconds": seconds, "values": values}))
+        work = PEERS[peer](request)
     except ImportError as error:
-        print(json.dumps({"peer": peer, "missing": str(error)}))
+        answer({"missing": str(error)})
+        return
+    answer({"version": work.version, "n_parts": len(work.parts)})
+    results = {}
+    for line in sys.stdin:
+        part = int(line)
+        begin = time.process_time()
+        results[part] = work.do(work.parts[part])
+        answer({"cpu_seconds": time.process_time() - begin})
+    if len(results) == len(work.parts):
+        answer({"values": work.values([results[part] for part in range(len(work.parts))])})
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
