@@ -19,6 +19,13 @@ double cpu_seconds_of(const std::function<void()>& work) {
   return process_cpu_seconds() - begin;
 }
 
+void Turns::add(double their_seconds) {
+  const double after = ours_();
+  theirs_ += their_seconds;
+  beside_ += 0.5 * (before_ + after);
+  before_ = after;
+}
+
 Timing measure(const std::function<void()>& work, int repeats) {
   work();
   std::vector<double> cpu, wall;

@@ -26,6 +26,24 @@ struct Ratio {
 // Seconds of CPU that work takes, all threads together.
 double cpu_seconds_of(const std::function<void()>& work);
 
+// Two who take turns: ours, theirs, ours, theirs, .., ours. A shared machine's speed changes by a third, by
+// the second and by the minute; what is done in the same minutes, each piece between two neighbours, sees the
+// same of it.
+class Turns {
+ public:
+  // ours: does our piece of the work, returns its seconds of CPU; begins.
+  explicit Turns(std::function<double()> ours) : ours_(std::move(ours)), before_(ours_()) {}
+  // After theirs has taken so many seconds for their piece.
+  void add(double their_seconds);
+  double theirs() const { return theirs_; }  // seconds of all their pieces
+  double ours() const { return beside_; }    // for each of them the mean of our two beside it, added up
+
+ private:
+  std::function<double()> ours_;
+  double before_;
+  double theirs_ = 0, beside_ = 0;
+};
+
 struct Timing {
   MedianRange cpu_seconds;
   MedianRange wall_seconds;

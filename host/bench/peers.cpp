@@ -175,28 +175,21 @@ PeerComparison compare_with_peer(const std::string& python, const std::string& n
     comparison.missing = peer.missing();
     if (!comparison.missing.empty()) return comparison;
     comparison.version = peer.version();
-    double theirs = 0, beside = 0;
-    our_seconds.push_back(ours());
+    Turns turns([&] { return our_seconds.emplace_back(ours()); });
     do {
-      double work = 0;
-      for (int part = 0; part < peer.n_parts(); ++part) {
-        const double before = our_seconds.back();
-        work += peer.do_part(part);
-        our_seconds.push_back(ours());
-        beside += 0.5 * (before + our_seconds.back()) / peer.n_parts();
-      }
-      peer_seconds.push_back(work);
-      theirs += work;
-    } while (theirs < least_peer_seconds / repeats);
+      const double before = turns.theirs();
+      for (int part = 0; part < peer.n_parts(); ++part) turns.add(peer.do_part(part));
+      peer_seconds.push_back(turns.theirs() - before);
+    } while (turns.theirs() < least_peer_seconds / repeats);
     comparison.values = peer.values();
-    ratios.push_back(theirs / beside);
-    all_theirs += theirs;
+    const double beside = turns.ours() / peer.n_parts();  // of ours each turn was the whole work
+    ratios.push_back(turns.theirs() / beside);
+    all_theirs += turns.theirs();
     all_ours += beside;
   }
   comparison.peer_seconds = median_range(peer_seconds);
   comparison.our_seconds = median_range(our_seconds);
-  comparison.ratio = {all_theirs / all_ours, *std::ranges::min_element(ratios),
-                      *std::ranges::max_element(ratios)};
+  comparison.ratio = {all_theirs / all_ours, std::ranges::min(ratios), std::ranges::max(ratios)};
   return comparison;
 }
 

@@ -48,10 +48,9 @@ class Peer {
   int n_parts_ = 0;
 };
 
-// A peer and the same work of ours take turns: ours, a part of the peer's, ours, its next part, .. A shared
-// machine's speed changes by a third, by the second and by the minute; what both do in the same minutes, each
-// part between two neighbours, sees the same of it. The peer has `least_peer_seconds` of CPU time at least,
-// in `repeats` processes: where the memory of each lies is luck, too.
+// A peer and the same work of ours take turns: ours, a part of the peer's, ours, its next part, .. The peer
+// has `least_peer_seconds` of CPU time at least, in `repeats` processes: where the memory of each lies is
+// luck.
 struct PeerComparison {
   std::string missing;         // why the peer could not work: then there are no figures
   std::string version;         // of the peer's library

@@ -21,7 +21,7 @@ struct BenchOptions {
   std::string device = "auto";  // auto: the CPU and every usable GPU; else this one, beside one thread of it
   int n_threads = 0;            // of the many-threads rows; 0: every core
   int repeats = 5;
-  double least_peer_seconds = 30;  // of CPU time for each peer, in all repeats together
+  double least_peer_seconds = 30;  // of CPU time for who takes turns with us, in all repeats together
   int max_clips = 1200;            // of the data set, evenly spread
   int max_epochs = 0;              // of a fit; 0: to convergence
   std::string python;              // an interpreter that has the peers; empty: no peers

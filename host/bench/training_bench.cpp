@@ -15,9 +15,9 @@ namespace {
 
 constexpr int n_side_by_side = 8;  // models of the many-models rows
 constexpr int side_by_side_epochs = 100;
-// What is compared with peers: so many fits, each of so many epochs at most.
-constexpr int peer_fits = 4;
-constexpr int peer_epochs = 50;
+// What takes turns with others: so many fits, each of so many epochs at most.
+constexpr int turn_fits = 4;
+constexpr int turn_epochs = 50;
 
 MlpSpec notebook_mlp() {
   MlpSpec spec;
@@ -71,10 +71,6 @@ BenchReport bench_training(const Manifest& manifest, const BenchOptions& options
     const MlpJob job{.spec = each, .rows = rows, .validation_rows = {}, .scaling = &scaling};
     training = Trainer(one).fit(training_set, {&job, 1}, quiet).front().progress;
   };
-  const auto epoch_seconds = [&](const MlpSpec& each) {
-    const double seconds = cpu_seconds_of([&] { train(each); });
-    return seconds / training.n_iter;
-  };
   const auto fit = [&](const MlpSpec& each) {
     const Timing timing = measure([&] { train(each); }, options.repeats);
     const int epochs = training.n_iter;
@@ -89,27 +85,27 @@ BenchReport bench_training(const Manifest& manifest, const BenchOptions& options
   progress.begin("training", 0);
   const BenchRow ours = fit(spec);
   report.rows.push_back(ours);
+  const int epochs = std::min(static_cast<int>(ours.n_units), turn_epochs);
+  const auto seconds_of_turn = [&](MlpSpec each) {
+    each.max_iter = epochs;
+    return cpu_seconds_of([&] {
+      for (int i = 0; i < turn_fits; ++i) train(each);
+    });
+  };
   if (!options.python.empty()) {
-    MlpSpec shorter = spec;
-    shorter.max_iter = std::min(static_cast<int>(ours.n_units), peer_epochs);
-    Json request = training_peer_request(dataset, rows, scaling, spec, shorter.max_iter, folder.path());
-    request["fits"] = peer_fits;
-    const auto train_as_often = [&] {
-      return cpu_seconds_of([&] {
-        for (int i = 0; i < peer_fits; ++i) train(shorter);
-      });
-    };
+    Json request = training_peer_request(dataset, rows, scaling, spec, epochs, folder.path());
+    request["fits"] = turn_fits;
     for (const char* name : {"scikit-learn", "scikit-learn-float32", "torch-training"}) {
       progress.begin(fmt::format("training: {}", name), 0);
-      const PeerComparison comparison =
-          compare_with_peer(options.python, name, request, folder.path(), train_as_often, options.repeats,
-                            options.least_peer_seconds);
+      const PeerComparison comparison = compare_with_peer(
+          options.python, name, request, folder.path(), [&] { return seconds_of_turn(spec); },
+          options.repeats, options.least_peer_seconds);
       const std::vector<double>& loss = comparison.values;
-      report.rows.push_back(ours.of_peer(
-          comparison, peer_fits * shorter.max_iter, name,
-          loss.empty() ? std::string()
-                       : fmt::format("after {} epochs its loss is {:.4f}, melgrad's {:.4f}", shorter.max_iter,
-                                     loss.front(), training.loss_curve.back())));
+      report.rows.push_back(
+          ours.of_peer(comparison, turn_fits * epochs, name,
+                       loss.empty() ? std::string()
+                                    : fmt::format("after {} epochs its loss is {:.4f}, melgrad's {:.4f}",
+                                                  epochs, loss.front(), training.loss_curve.back())));
     }
   }
 
@@ -119,13 +115,18 @@ BenchReport bench_training(const Manifest& manifest, const BenchOptions& options
   BenchRow in_bf16 = engines.front().row("training: one fit", 0, "epoch");
   try {
     in_bf16 = fit(bf16);
-    std::vector<double> ratios;  // of turns
+    std::vector<double> ratios;
+    double bf16_seconds = 0, float32_seconds = 0;
     for (int repeat = 0; repeat < options.repeats; ++repeat) {
-      const double in_float32 = epoch_seconds(spec);
-      ratios.push_back(epoch_seconds(bf16) / in_float32);
+      Turns turns([&] { return seconds_of_turn(spec); });
+      do {
+        turns.add(seconds_of_turn(bf16));
+      } while (turns.theirs() < options.least_peer_seconds / options.repeats);
+      ratios.push_back(turns.theirs() / turns.ours());
+      bf16_seconds += turns.theirs();
+      float32_seconds += turns.ours();
     }
-    const MedianRange range = median_range(ratios);
-    in_bf16.ratio = {range.median, range.minimum, range.maximum};
+    in_bf16.ratio = {bf16_seconds / float32_seconds, std::ranges::min(ratios), std::ranges::max(ratios)};
   } catch (const Error& error) {
     in_bf16.missing = error.what();
   }
