@@ -333,6 +333,44 @@ TEST_SUITE("cli") {
     CHECK(evaluation["models"][0]["accuracy"].get<double>() == doctest::Approx(n_right / 6.0));
   }
 
+  TEST_CASE("with --tta evaluate and predict answer as the run did") {
+    const TemporaryFolder folder;
+    write_recordings(folder / "data");
+    write_own_recordings(folder / "own");
+    const ProgramRun run =
+        run_on(folder / "data", folder / "r",
+               {"--own", folder / "own", "--models", "mlp", "--augment", "--tta", "--json"});
+    REQUIRE_MESSAGE(run.status == 0, run.err);
+    const auto answers = [&](std::vector<std::string> command) {  // probability of the label, by file
+      const ProgramRun asked = run_melgrad(command + std::vector<std::string>{"--json"});
+      REQUIRE_MESSAGE(asked.status == 0, asked.err);
+      const Json json = Json::parse(asked.out);
+      std::map<std::string, double> found;
+      for (const Json& each :
+           command[0] == "predict" ? json["predictions"] : json["models"][0]["predictions"]) {
+        const fs::path path = each["path"].get<std::string>();
+        found[path.parent_path().filename() / path.filename()] = each["probability"];
+      }
+      return found;
+    };
+    std::map<std::string, double> of_run;
+    const Json results = Json::parse(run.out);
+    for (const Json& each : (*find_model(results, "own"))["predictions"])
+      of_run[each["path"]] = each["probability"];
+    REQUIRE(of_run.size() == 6);
+    const std::string model = folder / "r" / "model.h5", own = folder / "own";
+    CHECK(answers({"evaluate", model, own, "--tta"}) == of_run);
+    CHECK(answers({"evaluate", model, folder / "r" / "own_features.h5", "--tta"}) == of_run);
+    CHECK(answers({"predict", model, own, "--tta"}) == of_run);
+    CHECK(answers({"evaluate", model, own}) != of_run);
+    CHECK(answers({"predict", model, own}) == answers({"evaluate", model, own}));
+
+    fs::copy(folder / "r" / "own_features.h5", folder / "alone.h5");
+    const ProgramRun alone = run_melgrad({"evaluate", model, folder / "alone.h5", "--tta"});
+    CHECK(alone.status == 1);
+    CHECK_MESSAGE(alone.err.find("--augment` makes it") != std::string::npos, alone.err);
+  }
+
   TEST_CASE("evaluate warns of recordings that the model was trained on, and leaves them out") {
     const TemporaryFolder folder;
     extract_and_train(folder);

@@ -8,7 +8,6 @@
 #include "host/cli/commands.hpp"
 #include "host/cli/inputs.hpp"
 #include "host/cli/outcome.hpp"
-#include "host/data/speaker_normalisation.hpp"
 #include "host/evaluation/prediction_statistics.hpp"
 #include "host/models/model_file.hpp"
 
@@ -18,11 +17,13 @@ namespace {
 struct EvaluateOptions {
   std::string model;
   DataOptions data;
+  bool tta = false;
 };
 
 // Recordings with the model's features.
 struct TestRecordings {
   Dataset dataset;
+  std::vector<FeatureTable> copies;
   std::vector<Refusal> refused;
   FeatureSummary features;
 };
@@ -32,7 +33,8 @@ TestRecordings from_cache(const EvaluateOptions& options, const Classifier& clas
   if (table.spec != classifier.features)
     fail("{} has other features than {} was trained on: {}", options.data.data, options.model,
          difference(table.spec, classifier.features));
-  TestRecordings test{.dataset = make_dataset(table, 1), .refused = {}, .features = {}};
+  TestRecordings test{.dataset = make_dataset(table, 1), .copies = {}, .refused = {}, .features = {}};
+  if (options.tta) test.copies = read_copies(options.data.data, table.spec);
   test.refused = test.dataset.refused;
   test.features.cached_clips = test.dataset.n_rows();
   return test;
@@ -41,11 +43,12 @@ TestRecordings from_cache(const EvaluateOptions& options, const Classifier& clas
 TestRecordings from_recordings(const EvaluateOptions& options, const Classifier& classifier, Engine& engine,
                                const CommonOptions& common, Console& console) {
   const Manifest manifest = load_recordings(options.data.data, options.data.pattern, console);
-  const Extraction extraction =
-      extract_once(manifest, classifier.features, engine, common.n_threads, console);
-  TestRecordings test{.dataset = make_dataset(extraction.table, 1),
-                      .refused = extraction.report.refused,
-                      .features = summarise(classifier.features, extraction.report)};
+  ExtractedOnce extracted =
+      extract_once(manifest, classifier.features, options.tta, engine, common.n_threads, console);
+  TestRecordings test{.dataset = make_dataset(extracted.table, 1),
+                      .copies = std::move(extracted.copies),
+                      .refused = extracted.report.refused,
+                      .features = summarise(classifier.features, extracted.report)};
   log_refused(test.refused, console);
   return test;
 }
@@ -58,8 +61,8 @@ int evaluate(const EvaluateOptions& options, const CommonOptions& common, Consol
                             ? from_cache(options, classifier)
                             : from_recordings(options, classifier, *made.engine, common, console);
 
-  if (classifier.is_speaker_normalised) normalise_speakers(test.dataset);
-  ProtocolResult result = test_classifier(classifier, test.dataset, *made.engine);
+  treat(test.dataset, {options.tta, classifier.is_speaker_normalised}, test.copies, console);
+  ProtocolResult result = test_classifier(classifier, test.dataset, *made.engine, options.tta);
   if (!result.left_out.empty())
     console.warn(
         fmt::format("{} of the recordings were in the model's training set, by the hash of their audio: "
@@ -69,7 +72,8 @@ int evaluate(const EvaluateOptions& options, const CommonOptions& common, Consol
                                   {{"command", "evaluate"},
                                    {"model", options.model},
                                    {"data", options.data.data},
-                                   {"pattern", options.data.pattern}});
+                                   {"pattern", options.data.pattern},
+                                   {"tta", options.tta}});
   results.dataset = summarise(options.data.data, test.dataset, std::move(test.refused));
   results.features = test.features;
   results.features.spec = classifier.features;
@@ -92,6 +96,7 @@ Command make_evaluate_command(CLI::App& program, CommonOptions& common) {
   auto options = std::make_shared<EvaluateOptions>();
   app.add_option("MODEL.h5", options->model, "a trained model")->required();
   options->data.add(app, "folder of recordings, CSV file, or cache of the same features (.h5)");
+  add_tta_option(app, options->tta);
   add_common_options(app, common);
   return {&app, [options, &common](Console& console) { return evaluate(*options, common, console); }};
 }

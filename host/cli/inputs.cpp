@@ -100,12 +100,22 @@ void note_division(const FeatureSpec& spec, const Engine& engine, Console& conso
     console.note(fmt::format("features: {}", text));
 }
 
-Extraction extract_once(const Manifest& manifest, const FeatureSpec& spec, Engine& engine, int n_threads,
-                        Console& console) {
+ExtractedOnce extract_once(const Manifest& manifest, const FeatureSpec& spec, bool copies, Engine& engine,
+                           int n_threads, Console& console) {
   const TemporaryFolder folder;
+  const auto file = folder.path() / "features.h5";
   note_division(spec, engine, console);
-  return extract_features(manifest, spec, engine, folder.path() / "features.h5", {.n_threads = n_threads},
-                          console);
+  Extraction originals = extract_features(manifest, spec, engine, file, {.n_threads = n_threads}, console);
+  ExtractedOnce once{std::move(originals.table), {}, std::move(originals.report)};
+  if (copies) once.copies = extract_copies(manifest, spec, engine, file, n_threads, console);
+  return once;
+}
+
+void add_tta_option(CLI::App& app, bool& tta) {
+  app.add_flag(
+      "--tta", tta,
+      "ask about altered copies of each recording, too, and average: its speed 0.9 and 1.1, its pitch "
+      "1.5 semitones down and up");
 }
 
 void log_refused(const std::vector<Refusal>& refused, Console& console) {

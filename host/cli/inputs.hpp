@@ -62,9 +62,18 @@ void treat(Dataset& dataset, const TreatmentOptions& treatment, const std::vecto
 // Says which groups of speech the CPU computes where the engine is a GPU's.
 void note_division(const FeatureSpec& spec, const Engine& engine, Console& console);
 
-// Features that are wanted once: extracted into a cache in a temporary folder, which is removed.
-Extraction extract_once(const Manifest& manifest, const FeatureSpec& spec, Engine& engine, int n_threads,
-                        Console& console);
+// Features that are wanted once, and with `copies` those of altered copies: extracted into caches in a
+// temporary folder, which is removed.
+struct ExtractedOnce {
+  FeatureTable table;
+  std::vector<FeatureTable> copies;
+  ExtractionReport report;
+};
+ExtractedOnce extract_once(const Manifest& manifest, const FeatureSpec& spec, bool copies, Engine& engine,
+                           int n_threads, Console& console);
+
+// --tta of who asks a trained model.
+void add_tta_option(CLI::App& app, bool& tta);
 
 // Each refusal in the log, and with --verbose on stderr.
 void log_refused(const std::vector<Refusal>& refused, Console& console);

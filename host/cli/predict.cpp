@@ -10,7 +10,6 @@
 
 #include "host/cli/commands.hpp"
 #include "host/cli/inputs.hpp"
-#include "host/data/speaker_normalisation.hpp"
 #include "host/models/model_file.hpp"
 #include "host/report/terminal.hpp"
 
@@ -20,6 +19,7 @@ namespace {
 struct PredictOptions {
   std::string model;
   std::vector<std::string> files;
+  bool tta = false;
 };
 
 // What was predicted of the recordings that could be used.
@@ -28,19 +28,14 @@ struct Predictions {
   Matrix<float> probabilities;     // [n_rows, n_labels]
 };
 
-Predictions predict_usable(const Classifier& classifier, const FeatureTable& table, Engine& engine) {
-  std::vector<Index> usable;
+Predictions predict_usable(const Classifier& classifier, const ExtractedOnce& extracted, bool tta,
+                           Engine& engine, Console& console) {
+  Dataset dataset = make_dataset(extracted.table, 0);
+  treat(dataset, {tta, classifier.is_speaker_normalised}, extracted.copies, console);
   Predictions predictions;
-  for (std::size_t clip = 0; clip < table.clips.size(); ++clip) {
-    if (table.status[clip] != "ok") continue;
-    usable.push_back(static_cast<Index>(clip));
-    predictions.paths.push_back(table.clips[clip].path);
-  }
-  Matrix<float> features(static_cast<Index>(usable.size()), table.features.cols);
-  for (std::size_t row = 0; row < usable.size(); ++row)
-    std::ranges::copy(table.features.row(usable[row]), features.row(static_cast<Index>(row)).begin());
-  if (classifier.is_speaker_normalised) normalise_speaker(features.view());
-  predictions.probabilities = predict_proba(engine, classifier, features.view());
+  for (const Clip& clip : dataset.clips) predictions.paths.push_back(clip.path);
+  predictions.probabilities =
+      predict_proba_with_copies(engine, classifier, dataset.all_versions(), dataset.n_copies);
   return predictions;
 }
 
@@ -97,21 +92,22 @@ int predict(const PredictOptions& options, const CommonOptions& common, Console&
   const Manifest manifest = unlabelled_recordings(options.files);
   const MadeEngine made = make_engine(common, console);
   console.heed_interrupts();
-  const Extraction extraction =
-      extract_once(manifest, classifier.features, *made.engine, common.n_threads, console);
-  const std::vector<Refusal>& refused = extraction.report.refused;
+  const ExtractedOnce extracted =
+      extract_once(manifest, classifier.features, options.tta, *made.engine, common.n_threads, console);
+  const std::vector<Refusal>& refused = extracted.report.refused;
   if (classifier.is_speaker_normalised)
     console.warn(
         fmt::format("the model is speaker-normalised: these {} recordings are taken as one speaker's, and "
                     "each answer depends on "
                     "all of them",
-                    extraction.report.n_clips - extraction.report.n_refused));
-  const Predictions predictions = predict_usable(classifier, extraction.table, *made.engine);
+                    extracted.report.n_clips - extracted.report.n_refused));
+  const Predictions predictions = predict_usable(classifier, extracted, options.tta, *made.engine, console);
 
   if (console.json()) {
     console.json_result(Json{{"model", options.model},
                              {"device", made.engine->name()},
                              {"labels", classifier.labels},
+                             {"tta", options.tta},
                              {"predictions", to_json(predictions, classifier.labels)},
                              {"refused", to_json(refused)}});
   } else {
@@ -132,6 +128,7 @@ Command make_predict_command(CLI::App& program, CommonOptions& common) {
   auto options = std::make_shared<PredictOptions>();
   app.add_option("MODEL.h5", options->model, "a trained model")->required();
   app.add_option("FILES", options->files, "recordings, and folders of them")->required();
+  add_tta_option(app, options->tta);
   add_common_options(app, common);
   return {&app, [options, &common](Console& console) { return predict(*options, common, console); }};
 }

@@ -12,12 +12,12 @@ namespace melgrad {
 namespace {
 
 // Why a row of the table cannot be used; empty if it can.
-std::string refusal_reason(const FeatureTable& table, Index row) {
+std::string refusal_reason(const FeatureTable& table, Index row, bool needs_label) {
   constexpr std::string_view prefix = "refused: ";
   const std::string& status = table.status[static_cast<std::size_t>(row)];
   if (status.starts_with(prefix)) return status.substr(prefix.size());
   if (status != "ok") return fmt::format("unknown status '{}'", status);
-  if (table.clips[static_cast<std::size_t>(row)].label.empty()) return "no label";
+  if (needs_label && table.clips[static_cast<std::size_t>(row)].label.empty()) return "no label";
   const auto values = table.features.row(row);
   for (std::size_t feature = 0; feature < values.size(); ++feature)
     if (!std::isfinite(values[feature]))
@@ -49,7 +49,7 @@ Dataset make_dataset(const FeatureTable& table, int min_labels) {
   std::set<std::string> labels, groups;
   for (Index row = 0; row < table.features.rows; ++row) {
     const Clip& clip = table.clips[static_cast<std::size_t>(row)];
-    if (std::string reason = refusal_reason(table, row); !reason.empty()) {
+    if (std::string reason = refusal_reason(table, row, min_labels > 0); !reason.empty()) {
       dataset.refused.push_back({clip.path, std::move(reason)});
       continue;
     }

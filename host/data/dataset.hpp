@@ -36,7 +36,7 @@ struct Dataset {
 };
 
 // Drops refused rows. Fewer usable labels than min_labels is an error that says what was found: 2 to learn
-// from, 1 to test on.
+// from, 1 to test on; 0 to predict, where clips need no label.
 Dataset make_dataset(const FeatureTable& table, int min_labels = 2);
 
 // The given rows as a data set of their own: of the same labels, but only of the groups that they name.

@@ -1,7 +1,6 @@
 #include "host/data/speaker_normalisation.hpp"
 
 #include <map>
-#include <numeric>
 #include <vector>
 
 #include "host/data/standard_scaler.hpp"
@@ -28,14 +27,6 @@ void normalise_speakers(Dataset& dataset) {
     }
   }
   dataset.is_speaker_normalised = true;
-}
-
-void normalise_speaker(MatrixView<float> features) {
-  if (features.rows == 0) return;
-  std::vector<int> rows(static_cast<std::size_t>(features.rows));
-  std::iota(rows.begin(), rows.end(), 0);
-  const FeatureScaling scaling = fit_standard_scaler(features, rows);
-  for (const int row : rows) standardise(scaling, features.row(row));
 }
 
 }  // namespace melgrad

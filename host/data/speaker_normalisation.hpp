@@ -9,8 +9,6 @@ namespace melgrad {
 // transductive: a clip's features then depend on the other clips of its speaker, those that are tested among
 // them, so results are not those of a system that hears one clip of a stranger.
 void normalise_speakers(Dataset& dataset);
-// The same for clips that are all one speaker's.
-void normalise_speaker(MatrixView<float> features);
 
 // What every output says beside results of such a data set.
 inline constexpr const char* speaker_normalisation_note =

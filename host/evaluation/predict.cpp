@@ -33,6 +33,21 @@ Matrix<float> predict_proba(Engine& engine, const Classifier& classifier, Matrix
   return probabilities;
 }
 
+Matrix<float> predict_proba_with_copies(Engine& engine, const Classifier& classifier,
+                                        MatrixView<const float> versions, int n_copies) {
+  const Index n_rows = versions.rows / (1 + n_copies);
+  Matrix<float> probabilities = predict_proba(engine, classifier, versions.rows_from(0, n_rows));
+  if (n_copies == 0) return probabilities;
+  for (float& each : probabilities.values) each *= 2;
+  for (int copy = 1; copy <= n_copies; ++copy) {
+    const Matrix<float> of_copy =
+        predict_proba(engine, classifier, versions.rows_from(copy * n_rows, n_rows));
+    for (std::size_t i = 0; i < of_copy.values.size(); ++i) probabilities.values[i] += of_copy.values[i];
+  }
+  for (float& each : probabilities.values) each /= static_cast<float>(2 + n_copies);
+  return probabilities;
+}
+
 std::vector<int> most_probable(const Matrix<float>& probabilities) {
   std::vector<int> classes;
   for (Index row = 0; row < probabilities.rows; ++row) {

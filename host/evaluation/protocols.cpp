@@ -113,28 +113,22 @@ FitTimes sum_of_times(const std::vector<const FittedMlp*>& members) {
   return sum;
 }
 
-// Rows of the recordings, `version` of them: 0 for the originals.
-Matrix<float> rows_of(const Dataset& recordings, const std::vector<int>& rows, int version) {
+// Rows of the recordings and of their copies, originals first.
+Matrix<float> versions_of(const Dataset& recordings, const std::vector<int>& rows, int n_copies) {
   const MatrixView<const float> versions = recordings.all_versions();
-  Matrix<float> taken(static_cast<Index>(rows.size()), versions.cols);
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    std::ranges::copy(versions.row(rows[i] + version * recordings.n_rows()),
-                      taken.row(static_cast<Index>(i)).begin());
+  Matrix<float> taken((1 + n_copies) * static_cast<Index>(rows.size()), versions.cols);
+  Index to = 0;
+  for (int version = 0; version <= n_copies; ++version)
+    for (const int row : rows)
+      std::ranges::copy(versions.row(row + version * recordings.n_rows()), taken.row(to++).begin());
   return taken;
 }
 
-// Of the originals, or with tta (2 p(original) + sum of p(copy)) / (2 + n_copies).
 Matrix<float> predict_rows(const Classifier& classifier, const Dataset& recordings,
                            const std::vector<int>& rows, bool tta, Engine& engine) {
-  Matrix<float> probabilities = predict_proba(engine, classifier, rows_of(recordings, rows, 0).view());
-  if (!tta) return probabilities;
-  for (float& each : probabilities.values) each *= 2;
-  for (int copy = 1; copy <= recordings.n_copies; ++copy) {
-    const Matrix<float> of_copy = predict_proba(engine, classifier, rows_of(recordings, rows, copy).view());
-    for (std::size_t i = 0; i < of_copy.values.size(); ++i) probabilities.values[i] += of_copy.values[i];
-  }
-  for (float& each : probabilities.values) each /= static_cast<float>(2 + recordings.n_copies);
-  return probabilities;
+  const int n_copies = tta ? recordings.n_copies : 0;
+  return predict_proba_with_copies(engine, classifier, versions_of(recordings, rows, n_copies).view(),
+                                   n_copies);
 }
 
 // What a reader has to know of how the recordings were asked about.
