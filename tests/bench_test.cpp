@@ -131,36 +131,49 @@ while read -r part; do
 done
 echo '{"values": [7]}'
 )");
-    std::vector<double> ours = {9, 1, 1, 3,
-                                2, 4, 2};  // the first warms up; then three beside each process's parts
+    const auto compare = [&](const std::vector<PeerWork>& works, int repeats, double least_seconds) {
+      NoProgress quiet;
+      return compare_with_peers(python, works, folder.path(), repeats, least_seconds, quiet);
+    };
+    std::vector<double> ours = {9, 1, 1, 3, 4, 4, 4};  // one warms up; then three beside each process
     std::size_t n_calls = 0;
-    const auto our_seconds = [&] { return ours.at(n_calls++); };
-    const PeerComparison comparison =
-        compare_with_peer(python, "p", Json::object(), folder.path(), our_seconds, 2, 0);
+    const PeerWork work{"p", Json::object(), [&] { return ours.at(n_calls++); }};
+    const PeerComparison comparison = compare({work}, 2, 0).front();
     CHECK(n_calls == 7);
     CHECK(comparison.version == "1.2");
     CHECK(comparison.values == std::vector<double>{7});
     CHECK(comparison.peer_seconds.minimum == 5);
     CHECK(comparison.peer_seconds.maximum == 10);
-    CHECK(comparison.our_seconds.median == 2);
-    // beside the first process (1 + 2) / 2, beside the second (3 + 3) / 2
-    CHECK(comparison.ratio.minimum == doctest::Approx(5 / 1.5));
+    CHECK(comparison.our_seconds.median == 3.5);
+    // beside the first process (1 + 2) / 2 for 5 s, beside the second (4 + 4) / 2 for 10 s
+    CHECK(comparison.ratio.minimum == doctest::Approx(10 / 4.0));
     CHECK(comparison.ratio.maximum == doctest::Approx(5 / 1.5));
-    CHECK(comparison.ratio.value == doctest::Approx(15 / 4.5));
+    CHECK(comparison.ratio.value == doctest::Approx(15 / 5.5));
     CHECK(read_bytes(folder / "parts") == "0\n1\n0\n1\n");
 
     n_calls = 0;
     ours.assign(100, 2);
-    compare_with_peer(python, "p", Json::object(), folder.path(), our_seconds, 1, 11);
+    compare({work}, 1, 11);
     CHECK(n_calls == 6);  // two rounds of 10 s
+
+    std::string who;  // first a warm-up of each, then a process of each, and again
+    const auto named = [&](const std::string& name) {
+      return PeerWork{name, Json::object(), [&who, name] { return who += name, 1.0; }};
+    };
+    CHECK(compare({named("a"), named("b")}, 2, 0).size() == 2);
+    CHECK(who == "abaaabbbaaabbb");
   }
 
   TEST_CASE("a peer that ends, is killed or babbles is an error with its last words") {
     const test::TemporaryFolder folder;
+    const auto compare_by = [&](const std::string& python) {
+      const PeerWork work{"p", Json::object(), [] { return 1.0; }};
+      NoProgress quiet;
+      compare_with_peers(python, {&work, 1}, folder.path(), 1, 0, quiet);
+    };
     const auto compare = [&](const std::string& script) {
       const auto python = write_program(folder / "python", script);
-      compare_with_peer(
-          python, "p", Json::object(), folder.path(), [] { return 1.0; }, 1, 0);
+      compare_by(python);
     };
     const std::string named = "peer p (" + (folder / "python").string() + ") ";
     CHECK_THROWS_WITH_AS(compare("echo no memory >&2; exit 3"),
@@ -170,8 +183,7 @@ echo '{"values": [7]}'
     CHECK_THROWS_WITH_AS(compare("echo 17"), (named + "answers '17': no version").c_str(), Error);
     CHECK_THROWS_WITH_AS(compare("echo '{}'; cat"), (named + "answers '{}': no version").c_str(), Error);
     CHECK_THROWS_WITH_AS(
-        compare_with_peer(
-            folder / "none", "p", Json::object(), folder.path(), [] { return 1.0; }, 1, 0),
+        compare_by(folder / "none"),
         ((folder / "none").string() + ": cannot be started: No such file or directory").c_str(), Error);
   }
 

@@ -149,22 +149,6 @@ void forget(const std::filesystem::path& file) {
   ::close(descriptor);
 }
 
-// The rows of peers for one work of ours, the row `ours`; work() does it on the request's clips and returns
-// their features.
-void add_peers(std::span<const char* const> names, const BenchRow& ours,
-               const std::function<Matrix<float>()>& work, const Json& request, const BenchOptions& options,
-               const std::filesystem::path& folder, Progress& progress, BenchReport& report) {
-  const std::vector<double> our_means = feature_means(work());
-  for (const char* name : names) {
-    progress.begin(fmt::format("features: {}", name), 0);
-    const PeerComparison comparison = compare_with_peer(
-        options.python, name, request, folder, [&] { return cpu_seconds_of(work); }, options.repeats,
-        options.least_peer_seconds);
-    report.rows.push_back(ours.of_peer(comparison, static_cast<double>(request["clips"].size()), name,
-                                       agreement(our_means, comparison.values)));
-  }
-}
-
 // Of the notebook's set what torchaudio has.
 FeatureSpec without_chroma(FeatureSpec spec) {
   std::erase_if(spec.descriptors,
@@ -223,19 +207,28 @@ BenchReport bench_features(const Manifest& manifest, const BenchOptions& options
     const Manifest some = spread(wav, peer_clips);
     Json request = {{"clips", Json::array()}};
     for (const Clip& clip : some.clips) request["clips"].push_back(some.file(clip).string());
-    Engine& one = *engines.front().engine;
-    constexpr std::array peers = {"librosa", "torch-features"};
-    add_peers(
-        peers, ours, [&] { return end_to_end(some, one, 1, spec); }, request, options, folder.path(),
-        progress, report);
-
-    constexpr std::array torchaudio = {"torchaudio"};
     const FeatureSpec fewer = without_chroma(spec);
-    const BenchRow part = add(engines.front(), "features: the same without chroma, which torchaudio lacks",
-                              measure([&] { end_to_end(wav, one, 1, fewer); }, options.repeats));
-    add_peers(
-        torchaudio, part, [&] { return end_to_end(some, one, 1, fewer); }, request, options, folder.path(),
-        progress, report);
+    const auto on_some = [&](const FeatureSpec& which) {
+      return end_to_end(some, *engines.front().engine, 1, which);
+    };
+    const auto seconds_of_all = [&] { return cpu_seconds_of([&] { on_some(spec); }); };
+    const auto seconds_of_fewer = [&] { return cpu_seconds_of([&] { on_some(fewer); }); };
+    const std::array<PeerWork, 3> works = {{{"librosa", request, seconds_of_all},
+                                            {"torch-features", request, seconds_of_all},
+                                            {"torchaudio", request, seconds_of_fewer}}};
+    const std::vector<PeerComparison> comparisons = compare_with_peers(
+        options.python, works, folder.path(), options.repeats, options.least_peer_seconds, progress);
+    const auto add_peer = [&](std::size_t i, const BenchRow& beside, const std::vector<double>& our_means) {
+      report.rows.push_back(beside.of_peer(comparisons[i], static_cast<double>(some.clips.size()),
+                                           works[i].name, agreement(our_means, comparisons[i].values)));
+    };
+    const std::vector<double> means = feature_means(on_some(spec));
+    add_peer(0, ours, means);
+    add_peer(1, ours, means);
+    const BenchRow ours_of_fewer =
+        add(engines.front(), "features: the same without chroma, which torchaudio lacks",
+            measure([&] { end_to_end(wav, *engines.front().engine, 1, fewer); }, options.repeats));
+    add_peer(2, ours_of_fewer, feature_means(on_some(fewer)));
   }
 
   progress.begin("features: cold", 0);

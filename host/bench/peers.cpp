@@ -163,34 +163,59 @@ std::vector<double> Peer::values() {
   return member<std::vector<double>>(answer(), "values");
 }
 
-PeerComparison compare_with_peer(const std::string& python, const std::string& name, const Json& request,
-                                 const std::filesystem::path& folder, const std::function<double()>& ours,
-                                 int repeats, double least_peer_seconds) {
+namespace {
+
+// One peer's turns so far.
+struct Series {
   PeerComparison comparison;
   std::vector<double> our_seconds, peer_seconds, ratios;
-  double all_theirs = 0, all_ours = 0;
-  ours();  // warms up
-  for (int repeat = 0; repeat < repeats; ++repeat) {
-    Peer peer(python, name, request, folder);
+  double theirs = 0, ours = 0;  // seconds of the same work
+
+  void add_process(Peer& peer, const PeerWork& work, double least_seconds) {
     comparison.missing = peer.missing();
-    if (!comparison.missing.empty()) return comparison;
+    if (!comparison.missing.empty()) return;
     comparison.version = peer.version();
-    Turns turns([&] { return our_seconds.emplace_back(ours()); });
+    Turns turns([&] { return our_seconds.emplace_back(work.ours()); });
     do {
       const double before = turns.theirs();
       for (int part = 0; part < peer.n_parts(); ++part) turns.add(peer.do_part(part));
       peer_seconds.push_back(turns.theirs() - before);
-    } while (turns.theirs() < least_peer_seconds / repeats);
+    } while (turns.theirs() < least_seconds);
     comparison.values = peer.values();
     const double beside = turns.ours() / peer.n_parts();  // of ours each turn was the whole work
     ratios.push_back(turns.theirs() / beside);
-    all_theirs += turns.theirs();
-    all_ours += beside;
+    theirs += turns.theirs();
+    ours += beside;
   }
-  comparison.peer_seconds = median_range(peer_seconds);
-  comparison.our_seconds = median_range(our_seconds);
-  comparison.ratio = {all_theirs / all_ours, std::ranges::min(ratios), std::ranges::max(ratios)};
-  return comparison;
+
+  PeerComparison finished() && {
+    if (comparison.missing.empty()) {
+      comparison.peer_seconds = median_range(peer_seconds);
+      comparison.our_seconds = median_range(our_seconds);
+      comparison.ratio = {theirs / ours, std::ranges::min(ratios), std::ranges::max(ratios)};
+    }
+    return std::move(comparison);
+  }
+};
+
+}  // namespace
+
+std::vector<PeerComparison> compare_with_peers(const std::string& python, std::span<const PeerWork> works,
+                                               const std::filesystem::path& folder, int repeats,
+                                               double least_peer_seconds, Progress& progress) {
+  std::vector<Series> series(works.size());
+  for (const PeerWork& work : works) work.ours();  // warms up
+  for (int repeat = 0; repeat < repeats; ++repeat) {
+    for (std::size_t i = 0; i < works.size(); ++i) {
+      if (!series[i].comparison.missing.empty()) continue;
+      progress.begin(fmt::format("beside {}", works[i].name), 0);
+      Peer peer(python, works[i].name, works[i].request, folder);
+      series[i].add_process(peer, works[i], least_peer_seconds / repeats);
+    }
+  }
+  std::vector<PeerComparison> comparisons;
+  for (Series& each : series) comparisons.push_back(std::move(each).finished());
+  return comparisons;
 }
 
 }  // namespace melgrad

@@ -4,11 +4,13 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "host/bench/measure.hpp"
 #include "host/core/json.hpp"
+#include "host/core/progress.hpp"
 
 namespace melgrad {
 
@@ -48,9 +50,13 @@ class Peer {
   int n_parts_ = 0;
 };
 
-// A peer and the same work of ours take turns: ours, a part of the peer's, ours, its next part, .. The peer
-// has `least_peer_seconds` of CPU time at least, in `repeats` processes: where the memory of each lies is
-// luck.
+// A peer, what it is asked for, and the same work of ours.
+struct PeerWork {
+  std::string name;
+  Json request;
+  std::function<double()> ours;  // does the work, returns its seconds of CPU
+};
+
 struct PeerComparison {
   std::string missing;         // why the peer could not work: then there are no figures
   std::string version;         // of the peer's library
@@ -60,9 +66,12 @@ struct PeerComparison {
   // The peer's CPU time over that of ours in its turns: of all turns, and of the processes at either end.
   Ratio ratio;
 };
-// ours: does our work, returns its seconds of CPU.
-PeerComparison compare_with_peer(const std::string& python, const std::string& name, const Json& request,
-                                 const std::filesystem::path& folder, const std::function<double()>& ours,
-                                 int repeats, double least_peer_seconds);
+
+// Each peer takes turns with us: our work, a part of the peer's, ours, its next part, .. It has at least
+// `least_peer_seconds` of CPU time, in `repeats` processes: where the memory of each lies is luck. One
+// process of each peer follows the other, again and again, because a shared machine is slower for minutes.
+std::vector<PeerComparison> compare_with_peers(const std::string& python, std::span<const PeerWork> works,
+                                               const std::filesystem::path& folder, int repeats,
+                                               double least_peer_seconds, Progress& progress);
 
 }  // namespace melgrad

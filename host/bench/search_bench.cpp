@@ -91,7 +91,6 @@ BenchReport bench_search(const Manifest& manifest, const BenchOptions& options, 
   report.rows.front().note = fmt::format("best accuracy {:.1f} %", 100 * best);
 
   if (!options.python.empty()) {
-    progress.begin("search: scikit-learn", 0);
     std::vector<int> rows(static_cast<std::size_t>(dataset.n_rows()));
     for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int>(i);
     const FeatureScaling scaling = fit_standard_scaler(dataset.features.view(), rows);
@@ -103,10 +102,12 @@ BenchReport bench_search(const Manifest& manifest, const BenchOptions& options, 
       request["grid"].push_back({{"hidden_layer_sizes", each.spec.hidden_layer_sizes},
                                  {"activation", to_name(each.spec.activation)},
                                  {"alpha", each.spec.alpha}});
-    const PeerComparison comparison = compare_with_peer(
-        options.python, "scikit-learn-search", request, folder.path(),
-        [&] { return cpu_seconds_of([&] { search(engines.front()); }); }, options.repeats,
-        options.least_peer_seconds);
+    const PeerWork gridsearch = {"scikit-learn-search", request,
+                                 [&] { return cpu_seconds_of([&] { search(engines.front()); }); }};
+    const PeerComparison comparison =
+        compare_with_peers(options.python, {&gridsearch, 1}, folder.path(), options.repeats,
+                           options.least_peer_seconds, progress)
+            .front();
     const std::vector<double>& accuracy = comparison.values;
     BenchRow row = report.rows.front().of_peer(
         comparison, n_fits, "scikit-learn",

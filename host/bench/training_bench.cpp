@@ -95,14 +95,15 @@ BenchReport bench_training(const Manifest& manifest, const BenchOptions& options
   if (!options.python.empty()) {
     Json request = training_peer_request(dataset, rows, scaling, spec, epochs, folder.path());
     request["fits"] = turn_fits;
-    for (const char* name : {"scikit-learn", "scikit-learn-float32", "torch-training"}) {
-      progress.begin(fmt::format("training: {}", name), 0);
-      const PeerComparison comparison = compare_with_peer(
-          options.python, name, request, folder.path(), [&] { return seconds_of_turn(spec); },
-          options.repeats, options.least_peer_seconds);
-      const std::vector<double>& loss = comparison.values;
+    std::vector<PeerWork> works;
+    for (const char* name : {"scikit-learn", "scikit-learn-float32", "torch-training"})
+      works.push_back({name, request, [&] { return seconds_of_turn(spec); }});
+    const std::vector<PeerComparison> comparisons = compare_with_peers(
+        options.python, works, folder.path(), options.repeats, options.least_peer_seconds, progress);
+    for (std::size_t i = 0; i < works.size(); ++i) {
+      const std::vector<double>& loss = comparisons[i].values;
       report.rows.push_back(
-          ours.of_peer(comparison, turn_fits * epochs, name,
+          ours.of_peer(comparisons[i], turn_fits * epochs, works[i].name,
                        loss.empty() ? std::string()
                                     : fmt::format("after {} epochs its loss is {:.4f}, melgrad's {:.4f}",
                                                   epochs, loss.front(), training.loss_curve.back())));
