@@ -181,6 +181,8 @@ echo '{"values": [7]}'
     CHECK_THROWS_WITH_AS(compare("echo '{\"version\": \"1\", \"n_parts\": 1}'; read -r part; kill -9 $$"),
                          (named + "was ended by signal 9: ").c_str(), Error);
     CHECK_THROWS_WITH_AS(compare("echo 17"), (named + "answers '17': no version").c_str(), Error);
+    CHECK_THROWS_WITH_AS(compare("echo '{\"version\": \"1\", \"n_parts\": 0}'; cat"),
+                         (named + "answers '{\"version\": \"1\", \"n_parts\": 0}': no work").c_str(), Error);
     CHECK_THROWS_WITH_AS(compare("echo '{}'; cat"), (named + "answers '{}': no version").c_str(), Error);
     CHECK_THROWS_WITH_AS(
         compare_by(folder / "none"),

@@ -145,6 +145,34 @@ TEST_SUITE("limits") {
     CHECK(results["models"].size() > 0);
   }
 
+  TEST_CASE("a bench that is stopped leaves no recordings behind") {
+    const TemporaryFolder folder;
+    fs::create_directories(folder / "tmp");
+    const auto waits_for = [](RunningProgram& program, const auto& happened) {
+      while (program.runs() && !happened()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      return program.runs();
+    };
+    RunningProgram alone({"bench", "--work", "search", "--clips", "40", "--repeats", "1000"},
+                         {.variables = {"TMPDIR=" + (folder / "tmp").string()}});
+    REQUIRE(waits_for(alone, [&] { return !fs::is_empty(folder / "tmp"); }));
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    alone.send(SIGINT);
+    CHECK(alone.wait().status == 130);
+    CHECK(fs::is_empty(folder / "tmp"));
+
+    // A peer of the same terminal ends by the same signal.
+    const fs::path python = folder / "python";
+    write_bytes(python, "#!/bin/sh\ntouch \"${0%/*}/started\"\nkill -INT $PPID\nexit 1\n");
+    fs::permissions(python, fs::perms::owner_all);
+    const ProgramRun beside = run_melgrad({"bench", "--work", "training", "--clips", "40", "--epochs", "1",
+                                           "--repeats", "1", "--peers", python},
+                                          {.variables = {"TMPDIR=" + (folder / "tmp").string()}});
+    CHECK(fs::exists(folder / "started"));
+    CHECK(beside.status == 130);
+    CHECK_FALSE(says(beside.err, "ended with status"));
+    CHECK(fs::is_empty(folder / "tmp"));
+  }
+
   TEST_CASE("where nobody reads stdout, the work is done all the same and the program ends quietly") {
     const TemporaryFolder folder;
     write_clips(folder / "data", 24);

@@ -195,7 +195,13 @@ Json measure_throughput(const Manifest& manifest, std::span<const std::string> p
     const auto part = std::ranges::find(known, name, &Part::name);
     if (part == std::end(known)) fail("a bench has no part '{}'", name);
     progress.stop_if_asked();
-    const BenchReport report = part->measure(manifest, options, progress);
+    BenchReport report;
+    try {
+      report = part->measure(manifest, options, progress);
+    } catch (const Error&) {
+      progress.stop_if_asked();  // a peer of the same terminal got the signal, too
+      throw;
+    }
     json[part->key] = to_json(report, peaks);
     told(bench_text(report, peaks));
   }

@@ -169,7 +169,7 @@ BenchReport bench_features(const Manifest& manifest, const BenchOptions& options
   const DataSize size = size_of(wav, spec);
   const auto row_bytes = static_cast<double>(n_features(spec) * Index{sizeof(float)});
   const std::vector<BenchEngine> engines = bench_engines(options);
-  NoProgress quiet;
+  SilentProgress quiet(progress);
   BenchReport report;
   report.description = fmt::format("{} clips, {:.1f} s each on average, {} features", wav.clips.size(),
                                    size.seconds / n_clips, n_features(spec));

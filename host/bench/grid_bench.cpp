@@ -57,10 +57,9 @@ std::vector<int> without_fold(std::span<const int> rows, int fold) {
 // solver.
 BenchRow measure_peer(const Dataset& dataset, const std::vector<MlpJob>& jobs,
                       const std::vector<FittedMlp>& fitted, const BenchOptions& options, Engine& engine,
-                      const std::filesystem::path& folder) {
+                      const std::filesystem::path& folder, Progress& quiet) {
   BenchRow row{.unit = "fit"};
   double theirs = 0, ours = 0;
-  NoProgress quiet;
   const TrainingSet training_set{dataset.features.view(), dataset.labels, dataset.n_classes()};
   for (std::size_t i = 0; i < jobs.size(); i += n_per_stratum) {
     Peer peer(options.python, "scikit-learn",
@@ -99,7 +98,7 @@ BenchReport bench_grid(const Manifest& manifest, const BenchOptions& options, Pr
       "features",
       n_folds, train.size(), dataset.features.cols);
   PhiloxSequence random(0, RandomStream::search);
-  NoProgress quiet;
+  SilentProgress quiet(progress);
   double ours = 0, theirs = 0;
   for (const std::vector<int>& hidden : architectures) {
     const std::string name = architecture_text(hidden);
@@ -127,7 +126,7 @@ BenchReport bench_grid(const Manifest& manifest, const BenchOptions& options, Pr
         timing.cpu_seconds.median / n_fits * n_grid_fits / static_cast<double>(architectures.size());
     ours += of_all;
     if (options.python.empty()) continue;
-    BenchRow peer = measure_peer(dataset, jobs, fitted, options, *engine, folder.path());
+    BenchRow peer = measure_peer(dataset, jobs, fitted, options, *engine, folder.path(), quiet);
     peer.work = report.rows.back().work;
     theirs += of_all * peer.ratio.value;
     report.rows.push_back(peer);

@@ -134,6 +134,7 @@ Peer::Peer(const std::string& python, const std::string& name, const Json& reque
   }
   version_ = member<std::string>(first, "version");
   n_parts_ = member<int>(first, "n_parts");
+  if (n_parts_ < 1) fail("{} answers '{}': no work", who_, first.line);
 }
 
 Peer::~Peer() = default;

@@ -80,7 +80,7 @@ BenchReport bench_search(const Manifest& manifest, const BenchOptions& options, 
   report.description = fmt::format("{} candidates in {} folds of {} clips, {} epochs each", candidates.size(),
                                    n_folds, dataset.n_rows(), epochs);
   const std::string work = fmt::format("search: {} fits", plan.n_fits());
-  NoProgress quiet;
+  SilentProgress quiet(progress);
   progress.begin("search", 0);
   double best = 0;
   const auto search = [&](const BenchEngine& engine) {
@@ -132,7 +132,7 @@ BenchReport bench_end_to_end(const Manifest& manifest, const BenchOptions& optio
   BenchReport report;
   report.description = fmt::format("{} clips; 2 random splits, 2 folds of speakers, the network for use",
                                    manifest.clips.size());
-  NoProgress quiet;
+  SilentProgress quiet(progress);
   progress.begin("end to end", 0);
   add_engines(
       engines, "end to end: recordings to results", static_cast<double>(manifest.clips.size()), "clip",

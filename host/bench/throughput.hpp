@@ -97,8 +97,8 @@ BenchReport bench_end_to_end(const Manifest& manifest, const BenchOptions& optio
 BenchReport bench_grid(const Manifest& manifest, const BenchOptions& options, Progress& progress);
 
 // Any of "features", "training", "search", "end-to-end", "grid"; what `melgrad bench --json` prints. `told`
-// gets the text of each as soon as it is measured, the machine's peaks first. Throws Interrupted between
-// parts.
+// gets the text of each as soon as it is measured, the machine's peaks first. Throws Interrupted
+// where `progress` asks to stop.
 Json measure_throughput(const Manifest& manifest, std::span<const std::string> parts,
                         const BenchOptions& options, Progress& progress,
                         const std::function<void(const std::string&)>& told);

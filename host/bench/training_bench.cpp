@@ -65,7 +65,7 @@ BenchReport bench_training(const Manifest& manifest, const BenchOptions& options
   report.description =
       fmt::format("{} x {} features, {} labels; 300 logistic units, adam, alpha 1e-3, batches of 256",
                   rows.size(), dataset.features.cols, dataset.n_classes());
-  NoProgress quiet;
+  SilentProgress quiet(progress);
   MlpProgress training;
   const auto train = [&](const MlpSpec& each) {
     const MlpJob job{.spec = each, .rows = rows, .validation_rows = {}, .scaling = &scaling};

@@ -28,6 +28,7 @@ int bench(const BenchCommandOptions& options, const CommonOptions& common, Conso
   const std::string chosen(make_engine(common, console).engine->name());
   bench_options.device = common.device == "auto" ? common.device : chosen;
   bench_options.n_threads = common.n_threads;
+  console.heed_interrupts();
   const TemporaryFolder folder;
   const Manifest manifest =
       options.data.empty()

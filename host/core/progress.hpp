@@ -36,12 +36,22 @@ class Progress {
 };
 
 // For callers that do not care.
-class NoProgress final : public Progress {
+class NoProgress : public Progress {
  public:
   void begin(std::string_view, Index) override {}
   void update(Index, std::string_view) override {}
   void end() override {}
   void warn(std::string_view) override {}
+};
+
+// Says nothing, and stops when another is asked to.
+class SilentProgress final : public NoProgress {
+ public:
+  explicit SilentProgress(const Progress& other) : other_(other) {}
+  bool stop_asked() const override { return other_.stop_asked(); }
+
+ private:
+  const Progress& other_;
 };
 
 }  // namespace melgrad
