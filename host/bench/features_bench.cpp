@@ -6,8 +6,6 @@
 #include <array>
 #include <cerrno>
 #include <cmath>
-#include <functional>
-#include <span>
 #include <system_error>
 #include <variant>
 

@@ -13,6 +13,13 @@ MedianRange median_range(std::vector<double> values) {
   return {median, values.front(), values.back()};
 }
 
+void Ratios::add(double theirs, double ours) {
+  theirs_ += theirs;
+  ours_ += ours;
+  minimum_ = std::min(minimum_, theirs / ours);
+  maximum_ = std::max(maximum_, theirs / ours);
+}
+
 double cpu_seconds_of(const std::function<void()>& work) {
   const double begin = process_cpu_seconds();
   work();

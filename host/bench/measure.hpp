@@ -2,6 +2,8 @@
 // Measuring on shared, noisy machines: CPU time, one warm-up, several repeats, the median and its spread.
 
 #include <functional>
+#include <limits>
+#include <utility>
 #include <vector>
 
 #include "host/core/clock.hpp"
@@ -21,6 +23,18 @@ struct Ratio {
   double value = 0;  // 0: nothing was compared
   double minimum = 0;
   double maximum = 0;
+};
+
+// What several measurements of the same ratio say together.
+class Ratios {
+ public:
+  void add(double theirs, double ours);  // seconds of the same work
+  // All of their seconds over all of ours, and the measurements at either end; of at least one.
+  Ratio together() const { return {theirs_ / ours_, minimum_, maximum_}; }
+
+ private:
+  double theirs_ = 0, ours_ = 0;
+  double minimum_ = std::numeric_limits<double>::infinity(), maximum_ = 0;
 };
 
 // Seconds of CPU that work takes, all threads together.

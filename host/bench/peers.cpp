@@ -7,7 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <iterator>
@@ -169,8 +168,8 @@ namespace {
 // One peer's turns so far.
 struct Series {
   PeerComparison comparison;
-  std::vector<double> our_seconds, peer_seconds, ratios;
-  double theirs = 0, ours = 0;  // seconds of the same work
+  std::vector<double> our_seconds, peer_seconds;
+  Ratios ratios;  // of processes
 
   void add_process(Peer& peer, const PeerWork& work, double least_seconds) {
     comparison.missing = peer.missing();
@@ -183,17 +182,14 @@ struct Series {
       peer_seconds.push_back(turns.theirs() - before);
     } while (turns.theirs() < least_seconds);
     comparison.values = peer.values();
-    const double beside = turns.ours() / peer.n_parts();  // of ours each turn was the whole work
-    ratios.push_back(turns.theirs() / beside);
-    theirs += turns.theirs();
-    ours += beside;
+    ratios.add(turns.theirs(), turns.ours() / peer.n_parts());  // of ours each turn was the whole work
   }
 
   PeerComparison finished() && {
     if (comparison.missing.empty()) {
       comparison.peer_seconds = median_range(peer_seconds);
       comparison.our_seconds = median_range(our_seconds);
-      comparison.ratio = {theirs / ours, std::ranges::min(ratios), std::ranges::max(ratios)};
+      comparison.ratio = ratios.together();
     }
     return std::move(comparison);
   }

@@ -116,18 +116,15 @@ BenchReport bench_training(const Manifest& manifest, const BenchOptions& options
   BenchRow in_bf16 = engines.front().row("training: one fit", 0, "epoch");
   try {
     in_bf16 = fit(bf16);
-    std::vector<double> ratios;
-    double bf16_seconds = 0, float32_seconds = 0;
+    Ratios ratios;
     for (int repeat = 0; repeat < options.repeats; ++repeat) {
       Turns turns([&] { return seconds_of_turn(spec); });
       do {
         turns.add(seconds_of_turn(bf16));
       } while (turns.theirs() < options.least_peer_seconds / options.repeats);
-      ratios.push_back(turns.theirs() / turns.ours());
-      bf16_seconds += turns.theirs();
-      float32_seconds += turns.ours();
+      ratios.add(turns.theirs(), turns.ours());
     }
-    in_bf16.ratio = {bf16_seconds / float32_seconds, std::ranges::min(ratios), std::ranges::max(ratios)};
+    in_bf16.ratio = ratios.together();
   } catch (const Error& error) {
     in_bf16.missing = error.what();
   }
